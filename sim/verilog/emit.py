@@ -1,0 +1,203 @@
+"""The emitter: an Amaranth component in, one SystemVerilog text out that Icarus, Verilator and Yosys read the same way.
+
+Amaranth's own `back.verilog` writes `always @*` blocks that Icarus never runs at time 0 (amaranth#1629), so the RTLIL goes through
+Yosys with passes that leave only `assign` and `always_ff`. Repeated blocks (:class:`rtl.common.once.EmitOnce`) and SRAMs
+(:mod:`rtl.common.sram`) become modules of their own. The text holds no path and no time, so two emissions give the same bytes.
+"""
+
+import hashlib
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import ClockSignal, Fragment, Instance, ResetSignal, Value
+from amaranth.lib import wiring
+
+from rtl.common.once import EmitOnce
+from rtl.common.sram import Sram, SramDual
+
+__all__ = ["Emission", "emit", "ports_of"]
+
+
+@dataclass(frozen=True)
+class Port:
+    """One port of the emitted top module; `signed` values are two's complement in the port."""
+
+    name: str
+    direction: str
+    width: int
+
+
+@dataclass(frozen=True)
+class Emission:
+    """The text of a design, the name of its top module and the ports of that (without `clk` and `rst`)."""
+
+    top: str
+    text: str
+    ports: tuple[Port, ...] = field(default=())
+
+    @property
+    def digest(self) -> str:
+        """Content hash; builds are kept by it."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+
+def ports_of(component: wiring.Component) -> list[tuple[str, str, Value]]:
+    """(name, "i" or "o", value) of every port of a component, flattened as Amaranth names them."""
+    found = []
+    for path, member, value in component.signature.flatten(component):
+        direction = "i" if member.flow is wiring.In else "o"
+        found.append(("__".join(str(part) for part in path), direction, Value.cast(value)))
+    return found
+
+
+_SRAM = """
+module {name} (clk, enable, address, write, write_data, read_data);
+  input clk, enable;
+  input [{ab}:0] address;
+  input [{gb}:0] write;
+  input [{db}:0] write_data;
+  output reg [{db}:0] read_data;
+  reg [{db}:0] memory [0:{last}];
+  integer i;
+  initial begin
+    for (i = 0; i <= {last}; i = i + 1) memory[i] = {width}'d0;
+    read_data = {width}'d0;
+  end
+  always @(posedge clk) if (enable) begin
+{writes}
+    if (write == {gates}'d0) read_data <= memory[address];
+  end
+endmodule
+"""
+
+_SRAM_DUAL = """
+module {name} (clk, read_enable, read_address, read_data, write, write_address, write_data);
+  input clk, read_enable;
+  input [{ab}:0] read_address, write_address;
+  input [{gb}:0] write;
+  input [{db}:0] write_data;
+  output reg [{db}:0] read_data;
+  reg [{db}:0] memory [0:{last}];
+  integer i;
+  initial begin
+    for (i = 0; i <= {last}; i = i + 1) memory[i] = {width}'d0;
+    read_data = {width}'d0;
+  end
+  always @(posedge clk) begin
+    if (read_enable) read_data <= memory[read_address];
+{writes}
+  end
+endmodule
+"""
+
+
+class _Platform:
+    """Handed to `elaborate`; its two methods are the whole protocol between blocks and emitter."""
+
+    def __init__(self):
+        #: Emitted blocks: class and key to module name and RTLIL.
+        self.modules: dict[tuple, tuple[str, str]] = {}
+        #: SystemVerilog of each SRAM shape by module name.
+        self.srams: dict[str, str] = {}
+
+    @staticmethod
+    def _instance(name: str, component: wiring.Component, implicit: dict) -> Instance:
+        ports = {f"{direction}_{port}": value for port, direction, value in ports_of(component)}
+        return Instance(name, **ports, **implicit)
+
+    def emit_once(self, component: EmitOnce) -> Instance:
+        key = (type(component).__module__, type(component).__qualname__, component.key)
+        if key not in self.modules:
+            name = f"{type(component).__name__.lower()}_{hashlib.sha256(repr(key).encode()).hexdigest()[:8]}"
+            # The instance's elaborate would ask the platform again, so the block's own body is wrapped.
+            self.modules[key] = (name, _rtlil(_Body(component), name, self))
+        name, text = self.modules[key]
+        # A block without registers has neither clock nor reset, one of reset-less registers has no reset.
+        module = text[text.index(f"module \\{name}\n"):]
+        header = module[: module.index("\nend\n")]
+        implicit = {}
+        if re.search(r"wire input \d+ \\clk$", header, re.MULTILINE):
+            implicit["i_clk"] = ClockSignal()
+        if re.search(r"wire input \d+ \\rst$", header, re.MULTILINE):
+            implicit["i_rst"] = ResetSignal(allow_reset_less=True)
+        return self._instance(name, component, implicit)
+
+    def emit_sram(self, component) -> Instance:
+        dual = isinstance(component, SramDual)
+        assert dual or isinstance(component, Sram)
+        grain, width, depth = component.granularity, component.width, component.depth
+        name = f"sram{'_dual' if dual else ''}_{depth}x{width}" + (f"_{grain}" if grain != width else "")
+        address = "write_address" if dual else "address"
+        gates = width // grain
+        writes = "\n".join(
+            f"    if (write[{g}]) memory[{address}][{g * grain + grain - 1}:{g * grain}] <= write_data[{g * grain + grain - 1}:{g * grain}];"
+            for g in range(gates)
+        )
+        self.srams[name] = (_SRAM_DUAL if dual else _SRAM).format(
+            name=name, ab=component.address_bits - 1, gb=gates - 1, db=width - 1, last=depth - 1, width=width, gates=gates, writes=writes,
+        )
+        return self._instance(name, component, {"i_clk": ClockSignal()})
+
+
+def emit(component: wiring.Component, top: str) -> Emission:
+    """Elaborates `component` as module `top`, with `clk` and `rst` besides its own ports."""
+    platform = _Platform()
+    design = _rtlil(component, top, platform)
+    blocks = [text for _, text in platform.modules.values()]
+    text = _verilog("\n".join([design, *blocks]), top)
+    text += "".join(platform.srams[name] for name in sorted(platform.srams))
+    ports = tuple(
+        Port(name, "input" if direction == "i" else "output", len(value)) for name, direction, value in ports_of(component)
+    )
+    return Emission(top, text, ports)
+
+
+class _Body(wiring.Component):
+    """The body of an :class:`EmitOnce` block under the block's own ports."""
+
+    def __init__(self, block: EmitOnce):
+        self._block = block
+        super().__init__(block.signature)
+        # The body drives the block's own signals: the wrapper has no ports of its own.
+        for name in block.signature.members:
+            setattr(self, name, getattr(block, name))
+
+    def elaborate(self, platform):
+        return self._block.build(platform)
+
+
+def _rtlil(component: wiring.Component, name: str, platform: _Platform) -> str:
+    ports = {port: (value, None) for port, _, value in ports_of(component)}
+    return rtlil.convert(Fragment.get(component, platform), name=name, ports=ports, emit_src=False, platform=platform)
+
+
+_PASSES = "proc -norom; pmuxtree; opt_clean; memory_collect; write_verilog -sv -norename -noattr"
+
+_YOSYS = """
+import sys
+from pyosys import libyosys as ys
+source, target, top, passes = sys.argv[1:]
+design = ys.Design()
+for command in (f"read_rtlil {source}", f"hierarchy -top {top}", *f"{passes} {target}".split("; ")):
+    ys.Pass.call(design, "tee -q " + command)
+"""
+
+
+def _verilog(rtlil_text: str, top: str) -> str:
+    """Runs Yosys in a process of its own: its generated names count on from one design to the next, and its errors end a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "design.il", Path(folder) / "design.sv"
+        source.write_text(rtlil_text)
+        run = subprocess.run(
+            [sys.executable, "-c", _YOSYS, str(source), str(target), top, _PASSES], capture_output=True, text=True, check=False,
+        )
+        if run.returncode or not target.exists():
+            raise RuntimeError(f"Yosys could not write {top}: {run.stdout.strip()} {run.stderr.strip()}")
+        lines = target.read_text().splitlines()
+    # The first line names the tool and a path of this machine.
+    return "\n".join(lines[1:]) + "\n"
