@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rtl.formats import CONTAINER_BYTES, Format, lanes_of
 
-__all__ = ["ChipConfig", "ConfigError", "PRESETS", "ISA_VERSION"]
+__all__ = ["ISA_VERSION", "PRESETS", "ChipConfig", "ConfigError"]
 
 #: Version of the instruction set and of the image format; a program of another version is refused.
 ISA_VERSION = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from amaranth.lib import enum
 
-__all__ = ["Format", "FloatLayout", "FLOATS", "CONTAINER_BYTES", "CANONICAL_NAN", "lanes_of"]
+__all__ = ["CANONICAL_NAN", "CONTAINER_BYTES", "FLOATS", "FloatLayout", "Format", "lanes_of"]
 
 
 class Format(enum.Enum, shape=3):

@@ -5,15 +5,14 @@ per SIP and one for the cluster's own sequencer (offset of its first instruction
 number of instructions; length 0 means that it has no program), padded to a multiple of 64 byte; then the instructions.
 """
 
-from dataclasses import dataclass
-
 import struct
+from dataclasses import dataclass
 
 from amaranth.lib import data
 
 from rtl.isa import ISA_VERSION
 
-__all__ = ["MAGIC", "HEADER_BYTES", "ImageHeader", "ImageEntry", "ImageError", "Image"]
+__all__ = ["HEADER_BYTES", "MAGIC", "Image", "ImageEntry", "ImageError", "ImageHeader"]
 
 #: "MGCU" in memory order.
 MAGIC = 0x5543474D

@@ -7,7 +7,7 @@ the chip gives them a meaning.
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Burst", "Response", "AXI4", "AXI4Read", "AXI4Lite", "CHUNK_BYTES", "FABRIC_ADDRESS_BITS", "L2_SELECT_BIT"]
+__all__ = ["AXI4", "CHUNK_BYTES", "FABRIC_ADDRESS_BITS", "L2_SELECT_BIT", "AXI4Lite", "AXI4Read", "Burst", "Response"]
 
 #: Inside the fabric a burst is INCR, of full-width aligned beats, and stays within one aligned chunk of this size. It is also the
 #: grain by which channels and L2 ports interleave, and what the fabric promises to every slave.

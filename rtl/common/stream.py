@@ -5,7 +5,7 @@ from amaranth.hdl import ShapeLike
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["StreamRegister", "StreamFifo"]
+__all__ = ["StreamFifo", "StreamRegister"]
 
 
 class StreamRegister(wiring.Component):

@@ -135,7 +135,7 @@ class _Platform:
         address = "write_address" if dual else "address"
         gates = width // grain
         writes = "\n".join(
-            f"    if (write[{g}]) memory[{address}][{g * grain + grain - 1}:{g * grain}] <= write_data[{g * grain + grain - 1}:{g * grain}];"
+            f"    if (write[{g}]) memory[{address}][{g * grain} +: {grain}] <= write_data[{g * grain} +: {grain}];"
             for g in range(gates)
         )
         self.srams[name] = (_SRAM_DUAL if dual else _SRAM).format(
