@@ -1,10 +1,10 @@
-"""The bounds unit: does an operand's box of bytes lie inside its window? Each engine has one and feeds it while the previous command runs."""
+"""The bounds unit: does an operand's box of bytes lie inside its window? Fed while the previous command runs."""
 
 from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["BoundsTerm", "BoundsResult", "Bounds"]
+__all__ = ["Bounds", "BoundsResult", "BoundsTerm"]
 
 
 class BoundsTerm(data.Struct):
