@@ -1,0 +1,27 @@
+// Clock and reset for simulators that are not driven from outside. `+limit=N` ends a run after N clocks, `+waves=F` records it.
+`timescale 1ns / 1ps
+module main;
+  reg clk = 1'b0, rst = 1'b1;
+  wire done;
+  integer limit, cycles;
+  reg [2047:0] file;
+
+  bench bench (.clk(clk), .rst(rst), .done(done));
+
+  initial begin
+    if (!$value$plusargs("limit=%d", limit)) limit = 10000000;
+    if ($value$plusargs("waves=%s", file)) begin
+      $dumpfile(file);
+      $dumpvars(0, bench);
+    end
+    cycles = 0;
+    while (done !== 1'b1 && cycles < limit) begin
+      #5 clk = 1'b1;
+      #5 clk = 1'b0;
+      cycles = cycles + 1;
+      if (cycles == 4) rst = 1'b0;
+    end
+    $display("minigcu: %0d clocks, done %0d", cycles, done);
+    $finish;
+  end
+endmodule

@@ -1,0 +1,133 @@
+"""Builds the native Verilator harness of a design and drives it through ctypes. Builds are kept by the content of their sources."""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sim.tools import ToolError, build_folder, fst_possible, make_overrides, verilator_environment, verilator_version
+
+__all__ = ["Harness", "build"]
+
+_SOURCE = Path(__file__).parent / "harness.cpp"
+_WAIVERS = Path(__file__).parents[1] / "verilog" / "waivers.vlt"
+
+
+def build(text: str, sources: Sequence[Path], *, waves: bool = False) -> Path:
+    """The shared library of module `bench` in `text` and `sources`; built once per content.
+
+    Raises :class:`ToolError` with the end of the log if a tool fails.
+    """
+    sha = hashlib.sha256()
+    for part in (text.encode(), *(source.read_bytes() for source in sources), _SOURCE.read_bytes(), _WAIVERS.read_bytes()):
+        sha.update(hashlib.sha256(part).digest())
+    sha.update(f"{verilator_version()} {waves} {fst_possible()}".encode())
+    folder = build_folder() / "native" / sha.hexdigest()[:16]
+    library = folder / "bench.so"
+    if library.exists():
+        return library
+    work = folder.with_suffix(f".{os.getpid()}")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    design = work / "bench.sv"
+    design.write_text(text)
+    env = verilator_environment()
+    if shutil.which("ccache"):
+        env.setdefault("OBJCACHE", "ccache")
+    trace = [] if not waves else ["--trace-fst" if fst_possible() else "--trace-vcd"]
+    log = work / "build.txt"
+    root = env["VERILATOR_ROOT"]
+    cores = os.cpu_count() or 1
+    _run(
+        ["verilator", "--cc", "--prefix", "Vbench", "--top-module", "bench", "--vpi", "-Mdir", ".", "-O3", "--no-timing",
+         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--output-split", "20000", "-CFLAGS", "-fPIC", *trace,
+         str(_WAIVERS), str(design), *map(str, sources)], work, env, log,
+    )
+    make = ["make", "-j", str(cores), "-f", "Vbench.mk", *make_overrides(), "OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"]
+    _run([*make, "libVbench"], work, env, log)
+    defines = ["-DVM_TRACE=1", f"-DVM_TRACE_FST={int(fst_possible())}"] if waves else ["-DVM_TRACE=0", "-DVM_TRACE_FST=0"]
+    libraries = ["-lz", "-llz4"] if waves and fst_possible() else []
+    _run(
+        ["g++", "-std=c++17", "-O2", "-fPIC", "-shared", *defines, f"-I{root}/include", f"-I{root}/include/vltstd", "-I.", "-o", "bench.so",
+         str(_SOURCE), "-Wl,--whole-archive", "libVbench.a", "-Wl,--no-whole-archive", "libverilated.a", *libraries, "-lpthread"],
+        work, env, log,
+    )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        work.rename(folder)
+    except OSError:  # another process was first
+        shutil.rmtree(work, ignore_errors=True)
+    return library
+
+
+def _run(command: list[str], folder: Path, env: dict, log: Path):
+    with log.open("a") as stream:
+        result = subprocess.run(command, cwd=folder, env=env, stdout=stream, stderr=subprocess.STDOUT, check=False)
+    if result.returncode:
+        raise ToolError(f"{command[0]} failed; the end of {log}:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+class Harness:
+    """One simulation of a built design.
+
+    Parameters
+    ----------
+    library : Path
+        Result of :func:`build`.
+    plusargs : sequence of str
+        Such as `+hbm_trace=FILE`.
+    """
+
+    def __init__(self, library: Path, plusargs: Sequence[str] = ()):
+        self._lib = ctypes.CDLL(str(library))
+        self._lib.sim_create.restype = ctypes.c_void_p
+        self._lib.sim_create.argtypes = [ctypes.c_int, ctypes.POINTER(ctypes.c_char_p)]
+        self._lib.sim_memory.restype = ctypes.c_void_p
+        self._lib.sim_memory.argtypes = [
+            ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint64), ctypes.POINTER(ctypes.c_uint64),
+        ]
+        self._lib.sim_trace.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_uint64]
+        self._lib.sim_run.restype = ctypes.c_uint64
+        self._lib.sim_run.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+        self._lib.sim_done.argtypes = [ctypes.c_void_p]
+        self._lib.sim_destroy.argtypes = [ctypes.c_void_p]
+        arguments = [b"bench", *(argument.encode() for argument in plusargs)]
+        self._handle = self._lib.sim_create(len(arguments), (ctypes.c_char_p * len(arguments))(*arguments))
+
+    def memory(self, scope: str, name: str) -> np.ndarray:
+        """A writable view of the bytes of a public variable, (rows, bytes per row). Raises KeyError."""
+        rows, size = ctypes.c_uint64(), ctypes.c_uint64()
+        pointer = self._lib.sim_memory(self._handle, f"TOP.{scope}".encode(), name.encode(), ctypes.byref(rows), ctypes.byref(size))
+        if not pointer:
+            raise KeyError(f"the design has no public variable {scope}.{name}")
+        buffer = (ctypes.c_uint8 * (rows.value * size.value)).from_address(pointer)
+        return np.frombuffer(buffer, np.uint8).reshape(rows.value, size.value)
+
+    def trace(self, path: Path, first: int = 0, last: int = 2**63):
+        """Records the clocks from `first` to `last` as FST or VCD. The build must have waves."""
+        if not self._lib.sim_trace(self._handle, str(path).encode(), first, last):
+            raise ToolError(f"could not write {path}")
+
+    def run(self, clocks: int) -> int:
+        """Runs until the design is done, at most `clocks` clocks; returns how many it ran."""
+        return self._lib.sim_run(self._handle, clocks)
+
+    @property
+    def done(self) -> bool:
+        return bool(self._lib.sim_done(self._handle))
+
+    def close(self):
+        if self._handle:
+            self._lib.sim_destroy(self._handle)
+            self._handle = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
