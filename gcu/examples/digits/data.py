@@ -15,5 +15,7 @@ def load() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
     digits = load_digits()
     images = digits.images.astype(np.uint8)[:, None]
-    train_x, test_x, train_y, test_y = train_test_split(images, digits.target, test_size=0.25, random_state=SPLIT_SEED, stratify=digits.target)
+    train_x, test_x, train_y, test_y = train_test_split(
+        images, digits.target, test_size=0.25, random_state=SPLIT_SEED, stratify=digits.target
+    )
     return train_x, train_y, test_x, test_y

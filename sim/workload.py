@@ -1,0 +1,69 @@
+"""What a back end runs and what it hands back: one description for golden model, Verilator and Icarus."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rtl.config import ChipConfig
+from rtl.isa import Cause, Engine
+from sim.job import Job, JobResult
+
+__all__ = ["RECORD", "Outcome", "Segment", "Workload"]
+
+#: One command (or run of commands with one tag) of one engine; lane = 4 * sequencer + engine. Cycles by cause, bytes from and to L3.
+RECORD = np.dtype([
+    ("first", "<u4"), ("last", "<u4"), ("tag", "<u2"), ("lane", "<u2"), ("busy", "<u4"), ("operand", "<u4"), ("memory", "<u4"),
+    ("event", "<u4"), ("accumulator", "<u4"), ("read", "<u4"), ("write", "<u4"),
+])
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Bytes at an L3 address."""
+
+    address: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Memory contents before the start, jobs to ring in one after the other, and what to read back at the end.
+
+    `memory` is "ideal" (an AXI memory without contention) or "hbm" (controller and device model). `reads` are (address, bytes).
+    """
+
+    config: ChipConfig
+    segments: tuple[Segment, ...]
+    jobs: tuple[Job, ...]
+    reads: tuple[tuple[int, int], ...]
+    memory: str = "hbm"
+    #: Clocks that one job may take before the run is given up.
+    job_limit: int = 50_000_000
+
+    def __post_init__(self):
+        for address, size in [(s.address, len(s.data)) for s in self.segments] + list(self.reads):
+            if address < 0 or address + size > self.config.l3_bytes:
+                raise ValueError(f"{size} byte at {address:#x} reach beyond the {self.config.l3_bytes} byte of L3")
+        if self.memory not in ("ideal", "hbm"):
+            raise ValueError(f"memory: {self.memory!r} is not ideal or hbm")
+
+
+@dataclass
+class Outcome:
+    """Result of a workload on one back end. `clocks`, `counters` and `records` are empty on the golden model, which has no time."""
+
+    backend: str
+    version: str
+    jobs: list[JobResult]
+    reads: list[bytes]
+    #: Clocks of the whole run by the harness's own count.
+    clocks: int | None = None
+    #: Seconds that the simulation itself took, builds apart.
+    seconds: float = 0.0
+    #: Per job: (lane of the sequencer, engine) to cycles by cause.
+    counters: list[dict[tuple[int, Engine], dict[Cause, int]]] = field(default_factory=list)
+    records: np.ndarray = field(default_factory=lambda: np.zeros(0, RECORD))
+    #: Records that the probes had no room for.
+    records_lost: int = 0
+    #: Timing violations that the DRAM device saw.
+    violations: int = 0
