@@ -16,12 +16,15 @@ from rtl.config import ChipConfig
 from rtl.formats import Format
 from rtl.isa import Space
 
-__all__ = ["Binding", "Compiled", "Layer", "compile_model"]
+__all__ = ["Binding", "Compiled", "Layer", "compile_graph", "compile_model"]
 
 #: Everything that the host places lies at multiples of this.
 ALIGN = 256
 
-_DTYPES = {Format.INT8: np.dtype(np.int8), Format.UINT8: np.dtype(np.uint8), Format.FP32: np.dtype(np.float32)}
+_DTYPES = {
+    Format.INT8: np.dtype(np.int8), Format.UINT8: np.dtype(np.uint8), Format.FP32: np.dtype(np.float32),
+    Format.INT32: np.dtype(np.int32),
+}
 
 
 @dataclass(frozen=True)
@@ -127,10 +130,11 @@ def compile_model(source: str | Path | Model, config: ChipConfig, *, base: int =
     graph = lower(model)
     if not graph.kernels:
         raise CompileError(f"{model.name}: nothing to compute")
-    return _generate(graph, config, base)
+    return compile_graph(graph, config, base=base)
 
 
-def _generate(graph: Graph, config: ChipConfig, base: int) -> Compiled:
+def compile_graph(graph: Graph, config: ChipConfig, *, base: int = 0) -> Compiled:
+    """Memory plan and code for kernels."""
     memory = _Memory(config.l3_bytes, base)
     arguments: dict[int, int] = {}
     for tensor in (*graph.inputs, *graph.outputs):

@@ -4,7 +4,7 @@ from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, Mux, Reset
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.bus.axi import FABRIC_ADDRESS_BITS, AXI4, AXI4Read
+from rtl.bus.axi import AXI4, FABRIC_ADDRESS_BITS, AXI4Read
 from rtl.common.once import EmitOnce
 from rtl.config import ChipConfig
 from rtl.data_engine.engine import DataEngine
@@ -16,7 +16,7 @@ from rtl.sequencer.sequencer import Sequencer
 from rtl.tensor.core import TensorCore
 from rtl.vector.engine import VectorEngine
 
-__all__ = ["LANES", "Sip", "WINDOW", "sequencer_ports"]
+__all__ = ["LANES", "WINDOW", "Sip", "sequencer_ports"]
 
 #: Engines whose activity a sequencer's unit reports, in the order of `rtl.isa.Engine`.
 LANES = 4

@@ -4,8 +4,10 @@ The script is run by `sim/bench/host_player.sv`. Jobs go in the way that a drive
 """
 
 from rtl.config import ChipConfig
-from rtl.isa import COUNTER_BASE, Cause, Engine, HostRegister, Interrupt, Status, counter_address
+from rtl.image import MAGIC
+from rtl.isa import Cause, Engine, HostRegister, Interrupt, Status, counter_address
 from sim.job import ErrorInfo, Job, JobResult
+from sim.workload import Workload
 
 __all__ = ["ENGINES", "Script", "ScriptError"]
 
@@ -33,6 +35,22 @@ class Script:
         self._jobs: list[int] = []
         self._logged = 0
 
+    @classmethod
+    def of(cls, workload: Workload) -> "Script":
+        """Identity, then every job of a workload, one after the other."""
+        script = cls(workload.config)
+        script.identify()
+        for job in workload.jobs:
+            script.job(job, workload.job_limit)
+        script.finish()
+        return script
+
+    def checked_rows(self, room: int) -> list[tuple[int, int, int]]:
+        """The rows. Raises :class:`ScriptError` if there are more than `room`, or more logged values."""
+        if max(len(self.rows), self._logged) > room:
+            raise ScriptError(f"{len(self._jobs)} jobs need a script of {len(self.rows)} rows; there is room for {room}")
+        return self.rows
+
     def write(self, register: int, value: int):
         self.rows.append((_WRITE, register, value & 0xFFFFFFFF))
 
@@ -43,7 +61,7 @@ class Script:
         return self._logged - 1
 
     def identify(self):
-        """Reads identity and fingerprint first; :meth:`check_identity` compares them."""
+        """Reads identity and fingerprint, which :meth:`results` compares, and enables the interrupt."""
         for register in (HostRegister.ID, HostRegister.FINGERPRINT_LO, HostRegister.FINGERPRINT_HI):
             self.read(register)
         self.write(HostRegister.INTERRUPT_ENABLE, 1 << Interrupt.JOB_DONE)
@@ -71,18 +89,23 @@ class Script:
     def finish(self):
         self.rows.append((_END, 0, 0))
 
-    def check_identity(self, log: list[int]):
-        """Raises :class:`ScriptError` if the hardware is not the chip that the programs are for."""
-        if log[0] != 0x5543474D:
+    def _check_identity(self, log: list[int]):
+        if log[0] != MAGIC:
             raise ScriptError(f"the ID register reads {log[0]:#010x}, which is not this chip")
         found = log[1] | log[2] << 32
         if found != self.config.fingerprint:
             raise ScriptError(f"the hardware's fingerprint {found:#018x} is not {self.config.fingerprint:#018x} of {self.config.name}")
 
-    def results(self, log: list[int]) -> tuple[list[JobResult], list[dict]]:
-        """(result, counters) of every job. Raises :class:`ScriptError` if the log is too short."""
+    def results(self, log: list[int], status: dict[str, int]) -> tuple[list[JobResult], list[dict]]:
+        """(result, counters) of every job; `status` holds the player's counts. Raises :class:`ScriptError` if the run went wrong."""
+        if status["timed_out"]:
+            done = sum(place <= len(log) for place in self._jobs)
+            raise ScriptError(f"job {done} of {len(self._jobs)} did not end in time")
         if len(log) < self._logged:
             raise ScriptError(f"the run ended early: {len(log)} of {self._logged} values were read")
+        if status["refused"]:
+            raise ScriptError(f"{status['refused']} register accesses were answered with an error")
+        self._check_identity(log)
         results, counters = [], []
         for place in self._jobs:
             status, cycles, total, cause, address, pc, low, high = log[place : place + len(_RECORD)]
@@ -96,5 +119,3 @@ class Script:
             })
         return results, counters
 
-
-assert COUNTER_BASE == counter_address(0, Engine.TENSOR, Cause.IDLE)

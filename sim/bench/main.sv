@@ -2,11 +2,14 @@
 `timescale 1ns / 1ps
 module main;
   reg clk = 1'b0, rst = 1'b1;
-  wire done;
+  wire done, timed_out;
+  wire [31:0] refused, logged, violations;
   integer limit, cycles;
   reg [2047:0] file;
 
-  bench bench (.clk(clk), .rst(rst), .done(done));
+  bench bench (
+      .clk(clk), .rst(rst), .done(done), .timed_out(timed_out), .refused(refused), .logged(logged), .violations(violations)
+  );
 
   initial begin
     if (!$value$plusargs("limit=%d", limit)) limit = 10000000;
@@ -21,7 +24,8 @@ module main;
       cycles = cycles + 1;
       if (cycles == 4) rst = 1'b0;
     end
-    $display("minigcu: %0d clocks, done %0d", cycles, done);
+    $display("minigcu: %0d clocks, done %0d, timed_out %0d, refused %0d, logged %0d, violations %0d",
+             cycles, done, timed_out, refused, logged, violations);
     $finish;
   end
 endmodule

@@ -94,6 +94,16 @@ uint64_t sim_run(Sim* sim, uint64_t clocks) {
 
 int sim_done(Sim* sim) { return sim->top->done; }
 
+// The outputs of the bench: timed_out, refused, logged, violations.
+uint32_t sim_output(Sim* sim, int number) {
+    switch (number) {
+        case 0: return sim->top->timed_out;
+        case 1: return sim->top->refused;
+        case 2: return sim->top->logged;
+        default: return sim->top->violations;
+    }
+}
+
 void sim_destroy(Sim* sim) {
 #if VM_TRACE
     if (sim->trace) sim->trace->close();

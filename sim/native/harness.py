@@ -14,6 +14,9 @@ from sim.tools import ToolError, build_folder, fst_possible, make_overrides, ver
 
 __all__ = ["Harness", "build"]
 
+#: In the order of `sim_output`.
+_OUTPUTS = ("timed_out", "refused", "logged", "violations")
+
 _SOURCE = Path(__file__).parent / "harness.cpp"
 _WAIVERS = Path(__file__).parents[1] / "verilog" / "waivers.vlt"
 
@@ -94,6 +97,8 @@ class Harness:
         self._lib.sim_trace.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_uint64]
         self._lib.sim_run.restype = ctypes.c_uint64
         self._lib.sim_run.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+        self._lib.sim_output.restype = ctypes.c_uint32
+        self._lib.sim_output.argtypes = [ctypes.c_void_p, ctypes.c_int]
         self._lib.sim_done.argtypes = [ctypes.c_void_p]
         self._lib.sim_destroy.argtypes = [ctypes.c_void_p]
         arguments = [b"bench", *(argument.encode() for argument in plusargs)]
@@ -120,6 +125,10 @@ class Harness:
     @property
     def done(self) -> bool:
         return bool(self._lib.sim_done(self._handle))
+
+    def status(self) -> dict[str, int]:
+        """The other outputs of the bench."""
+        return {name: self._lib.sim_output(self._handle, number) for number, name in enumerate(_OUTPUTS)}
 
     def close(self):
         if self._handle:

@@ -1,0 +1,22 @@
+# The two commands of the README, and what they need. Everything lands in .venv/ and build/.
+
+.PHONY: setup demo test test-long lint clean
+
+setup:
+	@gcu/setup.sh
+
+demo: setup
+	@.venv/bin/gcu run digits
+
+test: setup lint
+	@.venv/bin/python -m verif.suite
+
+test-long: setup lint
+	@.venv/bin/python -m verif.suite --long
+
+lint: setup
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/mypy --no-error-summary rtl sim compiler verif gcu
+
+clean:
+	rm -rf build

@@ -1,0 +1,145 @@
+"""The command line. Exit status: 0 good, 1 a check failed, 2 bad input; the last two with one line that says what."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gcu.errors import BadInput, CheckFailed
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="minigcu: generate the chip, run models on its RTL, check every bit.",
+)
+
+Config = Annotated[str, typer.Option("--config", help="Preset (tiny, small, i20_slice, i10_slice, t20_slice) or a TOML file.")]
+Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Also write the answer as JSON; - for standard output.")]
+On = Annotated[str, typer.Option("--on", help="Back ends: golden, verilator, icarus, separated by commas.")]
+Waves = Annotated[bool, typer.Option("--waves", help="Record a waveform of the first job, with a ready view.")]
+
+
+def _config(name: str):
+    from rtl.config import ChipConfig, ConfigError
+
+    try:
+        return ChipConfig.load(name)
+    except ConfigError as error:
+        raise BadInput(str(error)) from None
+
+
+@app.command()
+def doctor(json_to: Json = None):
+    """Say which tools are there, which are missing, and how to get them."""
+    from gcu.doctor import doctor as command
+
+    command(json_to)
+
+
+@app.command()
+def verilog(
+    config: Config = "small",
+    folder: Annotated[Path, typer.Option("-o", metavar="DIR", help="Where to write.")] = Path("build/verilog"),
+    json_to: Json = None,
+):
+    """Write the chip as SystemVerilog, with a manifest and a FuseSoC core file."""
+    chosen = _config(config)
+    from gcu.verilog import verilog as command
+
+    command(chosen, folder, json_to)
+
+
+@app.command()
+def run(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="An ONNX file, or a bundled example: digits.")],
+    input: Annotated[Path | None, typer.Option("--input", metavar="FILE.npz", help="Inputs by name, one sample or many.")] = None,
+    samples: Annotated[int | None, typer.Option("--samples", metavar="N", help="How many samples to run.")] = None,
+    on: On = "golden,verilator",
+    config: Config = "small",
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a model that doesn't run on the chip alone.")] = False,
+    waves: Waves = False,
+    inject: Annotated[str | None, typer.Option("--inject", metavar="WHAT:BIT", help="Invert a bit of a result; must end with 1.")] = None,
+    folder: Annotated[Path | None, typer.Option("-o", metavar="DIR", help="Where the run's files go.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of random inputs, where none are given.")] = 1,
+    json_to: Json = None,
+):
+    """Compile a model, run it, check every bit of the RTL against the golden model, report per layer."""
+    chosen = _config(config)
+    from gcu.execute import parse_backends
+    from gcu.run import run as command
+
+    command(
+        model, chosen, on=parse_backends(on), input=input, samples=samples, strict=strict, waves=waves, inject=inject, folder=folder,
+        json_to=json_to, seed=seed,
+    )
+
+
+@app.command()
+def gemm(
+    m: Annotated[int, typer.Argument(metavar="M")],
+    n: Annotated[int, typer.Argument(metavar="N")],
+    k: Annotated[int, typer.Argument(metavar="K")],
+    dtype: Annotated[str, typer.Option("--dtype", help="fp32, tf32, fp16, bf16 or int8.")],
+    a: Annotated[Path | None, typer.Option("--a", metavar="F.npy", help="A, M x K; random without it.")] = None,
+    b: Annotated[Path | None, typer.Option("--b", metavar="F.npy", help="B, K x N; random without it.")] = None,
+    out_dtype: Annotated[str | None, typer.Option("--out-dtype", help="Format of C; as A by default, int32 for int8.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", metavar="C.npy", help="Where to write C.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of random operands.")] = 1,
+    memory: Annotated[str, typer.Option("--memory", help="ideal: operands in L1; hbm: everything from L3 to L3.")] = "ideal",
+    on: On = "golden,verilator",
+    config: Config = "small",
+    waves: Waves = False,
+    json_to: Json = None,
+):
+    """Multiply A (M x K) by B (K x N) on the chip: cycles, utilisation, stalls, the result."""
+    chosen = _config(config)
+    if memory not in ("ideal", "hbm"):
+        raise BadInput(f"--memory: {memory!r} is not ideal or hbm")
+    from gcu.execute import parse_backends
+    from gcu.gemm import gemm as command
+
+    command(
+        m, n, k, dtype, chosen, a=a, b=b, out_dtype=out_dtype, out=out, seed=seed, memory=memory, on=parse_backends(on), json_to=json_to,
+        waves=waves,
+    )
+
+
+def main():
+    """Runs the command line; no traceback reaches the user unless GCU_TRACEBACK is set."""
+    try:
+        app(standalone_mode=False)
+        status = 0
+    except BadInput as error:
+        print(f"gcu: {_one_line(error)}", file=sys.stderr)
+        status = 2
+    except CheckFailed as error:
+        print(f"gcu: FAILED: {_one_line(error)}", file=sys.stderr)
+        status = 1
+    except typer.TyperException as error:
+        print(f"gcu: {_one_line(error)}", file=sys.stderr)
+        status = 2
+    except typer.Exit as error:
+        status = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("gcu: interrupted", file=sys.stderr)
+        status = 130
+    except OSError as error:
+        print(f"gcu: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        status = 2
+    except Exception as error:
+        if os.environ.get("GCU_TRACEBACK"):
+            raise
+        print(f"gcu: internal error, {type(error).__name__}: {_one_line(error)} (GCU_TRACEBACK=1 shows where)", file=sys.stderr)
+        status = 1
+    sys.exit(status)
+
+
+def _one_line(error) -> str:
+    return " ".join(str(error).split())
+
+
+if __name__ == "__main__":
+    main()

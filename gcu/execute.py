@@ -1,0 +1,96 @@
+"""Running one workload on several back ends, and judging what they say: bits, cycles, rules."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gcu.errors import BadInput, CheckFailed
+from gcu.output import progress
+from rtl.isa import Cause, Engine, Status
+from rtl.memory.timing import TimingSet
+from sim.backends import BACKENDS, backend
+from sim.hbm.checker import check
+from sim.script import ScriptError
+from sim.tools import ToolError
+from sim.workload import Outcome, Workload
+
+__all__ = ["check_outcomes", "describe", "execute", "parse_backends", "stalls"]
+
+
+def parse_backends(names: str) -> list[str]:
+    """The back ends of `--on`. Raises :class:`BadInput`."""
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in BACKENDS]
+    if unknown or not chosen:
+        raise BadInput(f"--on: {unknown[0] if unknown else names!r} is not one of {', '.join(BACKENDS)}")
+    return list(dict.fromkeys(chosen))
+
+
+def execute(workload: Workload, names: Sequence[str], folder: Path, *, waves: bool = False) -> dict[str, Outcome]:
+    """Runs the workload on each back end, the golden model first. Raises :class:`BadInput` for a missing tool."""
+    folder.mkdir(parents=True, exist_ok=True)
+    outcomes = {}
+    for name in sorted(names, key=list(BACKENDS).index):
+        wave_file = _wave_file(name, folder) if waves and name != "golden" else None
+        total = len(workload.jobs) if name == "golden" else None
+        with progress(f"{name}: {'jobs' if name == 'golden' else 'clocks'}", total) as update:
+            try:
+                outcomes[name] = backend(name)(workload, folder=folder, waves=wave_file, progress=update)
+            except ToolError as error:
+                raise BadInput(f"{name}: {error}") from None
+            except ScriptError as error:
+                raise CheckFailed(f"{name}: {error}") from None
+    return outcomes
+
+
+def _wave_file(name: str, folder: Path) -> Path:
+    from sim.tools import fst_possible
+
+    return folder / (f"{name}.fst" if name == "icarus" or fst_possible() else f"{name}.vcd")
+
+
+def check_outcomes(workload: Workload, outcomes: dict[str, Outcome], folder: Path) -> dict:
+    """Raises :class:`CheckFailed` if a job failed, a DRAM rule was broken, or two simulators disagree in cycles.
+
+    Returns what the offline checker says of the DRAM command trace, if there is one.
+    """
+    for name, outcome in outcomes.items():
+        for number, job in enumerate(outcome.jobs):
+            if job.status is not Status.OK:
+                raise CheckFailed(f"{name}: job {number} ended with {job.status.name}: {job.error}")
+        if outcome.violations:
+            raise CheckFailed(f"{name}: the DRAM device saw {outcome.violations} broken rules")
+    timed = [(name, outcome) for name, outcome in outcomes.items() if outcome.clocks is not None]
+    for name, outcome in timed[1:]:
+        first, reference = timed[0]
+        if outcome.clocks != reference.clocks or [j.cycles for j in outcome.jobs] != [j.cycles for j in reference.jobs]:
+            raise CheckFailed(f"{first} took {reference.clocks} clocks, {name} {outcome.clocks}: simulators must agree")
+    dram = {}
+    if workload.memory == "hbm":
+        for name, file in (("verilator", "dram_trace.txt"), ("icarus", "icarus_dram_trace.txt")):
+            if name not in outcomes:
+                continue
+            for channel in range(workload.config.channels):
+                path = folder / (file + (f".{channel}" if channel else ""))
+                report = check(path, TimingSet.load(workload.config.dram_timing), rows=workload.config.dram_rows)
+                if report.violations:
+                    first, count = report.violations[0], len(report.violations)
+                    raise CheckFailed(f"{name}: offline checker, channel {channel}: {first} ({count} in all)")
+                dram[f"{name}.{channel}"] = {"commands": report.commands, "refreshes": report.refreshes}
+    return dram
+
+
+def describe(outcomes: dict[str, Outcome]) -> list[dict]:
+    """Back ends as data: name, version, clocks, seconds, clocks a second."""
+    rows = []
+    for name, outcome in outcomes.items():
+        speed = None if outcome.clocks is None or not outcome.seconds else round(outcome.clocks / outcome.seconds)
+        rows.append({
+            "name": name, "version": outcome.version, "clocks": outcome.clocks, "seconds": round(outcome.seconds, 3),
+            "clocks_per_second": speed, "cycles": [job.cycles for job in outcome.jobs] if outcome.clocks is not None else None,
+        })
+    return rows
+
+
+def stalls(counters: dict, engine: Engine, lane: int = 0) -> dict[str, int]:
+    """Cycles of one engine by cause, by lower-case name."""
+    return {cause.name.lower(): counters[lane, engine][cause] for cause in Cause}

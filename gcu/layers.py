@@ -1,0 +1,48 @@
+"""The table per layer, from the records of the activity probes."""
+
+import numpy as np
+
+from compiler.compile import Compiled
+from rtl.config import ChipConfig
+from sim.workload import Outcome
+
+__all__ = ["layer_rows", "spans"]
+
+_CAUSES = ("busy", "operand", "memory", "event", "accumulator")
+
+
+def spans(records: np.ndarray) -> list[tuple[int, int, int]]:
+    """(tag, first cycle, last cycle) of every layer in every job, in order: layers end at a fence, so they don't overlap."""
+    records = records[(records["lane"] % 4 != 3) & (records["tag"] != 0)]
+    found: list[list[int]] = []
+    for record in np.sort(records, order="first"):
+        tag, first, last = int(record["tag"]), int(record["first"]), int(record["last"])
+        if found and found[-1][0] == tag:
+            found[-1][2] = max(found[-1][2], last)
+        else:
+            found.append([tag, first, last])
+    return [(tag, first, last) for tag, first, last in found]
+
+
+def layer_rows(outcome: Outcome, compiled: Compiled, config: ChipConfig, samples: int) -> list[dict]:
+    """One row per layer: averages over the samples."""
+    records = outcome.records
+    cycles = dict.fromkeys((layer.tag for layer in compiled.layers), 0)
+    for tag, first, last in spans(records):
+        if tag in cycles:
+            cycles[tag] += last - first + 1
+    rows = []
+    for layer in compiled.layers:
+        mine = records[(records["tag"] == layer.tag) & (records["lane"] % 4 != 3)]
+        taken = cycles[layer.tag] / samples
+        peak = config.macs_per_cycle(layer.format) if layer.macs else 0
+        rows.append({
+            "tag": layer.tag, "name": layer.name, "kind": layer.kind, "nodes": list(layer.nodes), "engine": layer.engine, "cycles": taken,
+            "macs": layer.macs, "utilisation": layer.macs / (peak * taken) if peak and taken else None,
+            "bytes_read": int(mine["read"].sum()) / samples, "bytes_written": int(mine["write"].sum()) / samples,
+            "stalls": {cause: int(mine[cause].sum()) / samples for cause in _CAUSES if cause != "busy"},
+            "busy": {
+                name: int(mine[mine["lane"] % 4 == lane]["busy"].sum()) / samples for lane, name in enumerate(("tensor", "vector", "data"))
+            },
+        })
+    return rows

@@ -1,0 +1,80 @@
+"""Printing: tables for people, JSON for programs, progress for the patient."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+__all__ = ["console", "progress", "table", "write_json"]
+
+#: People read standard output; progress goes to standard error, so that `--json -` stays clean.
+_console = Console(highlight=False, soft_wrap=True)
+_errors = Console(stderr=True, highlight=False)
+
+
+def console(json_to: str | None) -> Console:
+    """Where the human answer goes: standard error when standard output carries JSON."""
+    return _errors if json_to == "-" else _console
+
+
+def table(title: str, columns: list[str], rows: list[list], *, left: int = 1) -> Table:
+    """A table whose first `left` columns are text, the others numbers."""
+    made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for index, name in enumerate(columns):
+        made.add_column(name, justify="left" if index < left else "right", no_wrap=True)
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    return made
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Shows `what` once it has taken two seconds; the callable sets how much is done."""
+    if not _errors.is_terminal:
+        began = time.monotonic()
+        shown = [began]
+
+        def plain(done: int):
+            if time.monotonic() - shown[0] > 10:
+                shown[0] = time.monotonic()
+                print(f"{what}: {done:,}" + (f" of {total:,}" if total else ""), file=sys.stderr)
+
+        yield plain
+        return
+    bar = Progress(
+        SpinnerColumn(), TextColumn(what), BarColumn(), TextColumn("{task.completed:,.0f}"), TimeElapsedColumn(),
+        console=_errors, transient=True,
+    )
+    task = bar.add_task(what, total=total)
+    begin = time.monotonic()
+    started = False
+
+    def update(done: int):
+        nonlocal started
+        if not started and time.monotonic() - begin > 2:
+            bar.start()
+            started = True
+        bar.update(task, completed=done)
+
+    try:
+        yield update
+    finally:
+        if started:
+            bar.stop()
+
+
+def write_json(data: dict, json_to: str | None):
+    """Writes `data` to a file, or to standard output for "-"."""
+    if json_to is None:
+        return
+    text = json.dumps(data, indent=2, default=str) + "\n"
+    if json_to == "-":
+        sys.stdout.write(text)
+    else:
+        Path(json_to).write_text(text)

@@ -1,0 +1,92 @@
+"""Runs a workload on the native Verilator harness."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from rtl.fabric.map import local_address
+from sim.bench.bench import bench_design, bench_sources, memory_scope, probe_scopes
+from sim.native.harness import Harness, build
+from sim.script import Script
+from sim.tools import verilator_version
+from sim.workload import RECORD, Outcome, Workload
+
+__all__ = ["prepare", "run"]
+
+#: Clocks between two looks at the progress.
+SLICE = 50_000
+_CHUNK = 256
+
+
+def prepare(workload_config, memory: str, waves: bool = False) -> Path:
+    """Builds the simulator if it isn't there yet; returns its library."""
+    return build(bench_design(workload_config, memory).text, bench_sources(memory), waves=waves)
+
+
+def run(
+    workload: Workload, *, folder: Path, waves: Path | None = None, progress: Callable[[int], None] | None = None,
+) -> Outcome:
+    """Runs a workload; `waves` names the FST or VCD to record, `progress` is told the clocks so far.
+
+    With HBM, the DRAM command trace lies in `folder`/dram_trace.txt (channel 0; further channels append their number).
+    """
+    library = prepare(workload.config, workload.memory, waves is not None)
+    script = Script.of(workload)
+    plusargs = [f"+hbm_trace={folder / 'dram_trace.txt'}"] if workload.memory == "hbm" else []
+    with Harness(library, plusargs) as harness:
+        memories = [
+            harness.memory(memory_scope(workload.memory, channel), "mem").reshape(-1) for channel in range(workload.config.channels)
+        ]
+        for segment in workload.segments:
+            _write(workload.config, memories, segment.address, np.frombuffer(segment.data, np.uint8))
+        rows = harness.memory("bench.player", "script").view("<u4")
+        for index, (operation, address, data) in enumerate(script.checked_rows(len(rows))):
+            rows[index] = (data, address, operation)
+        if waves is not None:
+            harness.trace(waves)
+        begin = time.perf_counter()
+        clocks = 0
+        while not harness.done:
+            ran = harness.run(SLICE)
+            clocks += ran
+            if progress is not None:
+                progress(clocks)
+            if ran < SLICE:
+                break
+        seconds = time.perf_counter() - begin
+        status = harness.status()
+        log = harness.memory("bench.player", "log").view("<u4").reshape(-1)[: status["logged"]].tolist()
+        records, lost = [], 0
+        for scope in probe_scopes(workload.config):
+            count = int(harness.memory(scope, "count").view("<u4").reshape(-1)[0])
+            kept = harness.memory(scope, "records")
+            lost += max(count - len(kept), 0)
+            records.append(kept[: min(count, len(kept))].copy().view(RECORD).reshape(-1))
+        reads = [_read(workload.config, memories, address, size) for address, size in workload.reads]
+    jobs, counters = script.results(log, status)
+    return Outcome(
+        "verilator", verilator_version(), jobs, reads, clocks, seconds, counters, np.concatenate(records), lost, status["violations"],
+    )
+
+
+def _pieces(config, address: int, size: int):
+    """(channel, local address, place in the data, size) of each chunk of a range; one piece where there is one channel."""
+    if config.channels == 1:
+        yield 0, address, 0, size
+        return
+    place = 0
+    while place < size:
+        count = min(size - place, _CHUNK - (address + place) % _CHUNK)
+        yield *local_address(config, address + place), place, count
+        place += count
+
+
+def _write(config, memories: list[np.ndarray], address: int, data: np.ndarray):
+    for channel, local, place, count in _pieces(config, address, len(data)):
+        memories[channel][local : local + count] = data[place : place + count]
+
+
+def _read(config, memories: list[np.ndarray], address: int, size: int) -> bytes:
+    return b"".join(memories[channel][local : local + count].tobytes() for channel, local, _, count in _pieces(config, address, size))
