@@ -14,8 +14,8 @@ from rich.table import Table
 __all__ = ["console", "progress", "table", "write_json"]
 
 #: People read standard output; progress goes to standard error, so that `--json -` stays clean.
-_console = Console(highlight=False, soft_wrap=True)
-_errors = Console(stderr=True, highlight=False)
+_console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+_errors = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 200)
 
 
 def console(json_to: str | None) -> Console:
