@@ -153,7 +153,7 @@ class Writer(wiring.Component):
 
         # Ports and acknowledgements.
         def slot_bit(condition, slot):
-            return condition << slot
+            return Cat(condition & (slot == number) for number in range(SLOTS))
 
         finished = slot_bit(admit & nothing, following.payload.slot)
         m.d.comb += [
