@@ -1,19 +1,22 @@
 """The data engine between its models: L1, the fabric's memory, a driver, and the expected memories."""
 
 import random
+from collections import Counter
 
+import cocotb
 import numpy as np
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly
 
 from rtl.bus.axi import AXI4, FABRIC_ADDRESS_BITS
 from rtl.data_engine.reader import AXI_ID_BITS
-from rtl.isa import Cause, DataCommand, Space, Status
+from rtl.isa import Activity, Cause, DataCommand, Space, Status
 from rtl.l1.port import l1_ports
 from verif.common.axi_memory import AxiMemory
 from verif.common.clock import start
 from verif.common.engine import EngineDriver
 from verif.common.l1_model import L1Model
 from verif.common.params import config, params, rng
+from verif.common.streams import unpack
 from verif.data_engine.model import Memories, encode
 from verif.data_engine.stimulus import Stimulus
 
@@ -21,6 +24,41 @@ __all__ = ["L3_BYTES", "Bench"]
 
 #: As much of L3 as the model holds.
 L3_BYTES = 1 << 17
+
+
+class ActivityLog:
+    """What `activity` said from now until :meth:`stop`."""
+
+    def __init__(self, dut):
+        self._dut = dut
+        self.causes: Counter = Counter()
+        #: Bytes from and to L3, and the tags of cycles that were not idle.
+        self.read = self.written = 0
+        self.tags: set[int] = set()
+        #: Cycles that were not idle, and idle ones between them.
+        self.busy = self.gaps = 0
+        self._idle = 0
+        self._task = cocotb.start_soon(self._watch())
+
+    def stop(self):
+        self._task.cancel()
+
+    async def _watch(self):
+        while True:
+            await FallingEdge(self._dut.clk)
+            await ReadOnly()
+            now = unpack(Activity, int(self._dut.activity.value))
+            cause = Cause(now.cause)
+            self.causes[cause] += 1
+            self.read += now.read
+            self.written += now.write
+            if cause is Cause.IDLE:
+                self._idle += 1
+            else:
+                self.gaps += self._idle if self.busy else 0
+                self._idle = 0
+                self.busy += 1
+                self.tags.add(now.tag)
 
 
 class Bench:
@@ -50,7 +88,17 @@ class Bench:
         )
         self.driver = EngineDriver(dut, DataCommand, self.rng, stall)
         self.stimulus = Stimulus(self.rng, self.expected, self.cluster)
+        #: Commands accepted and done since the start.
+        self.accepted = self.done = 0
+        cocotb.start_soon(self._count())
         return self
+
+    async def _count(self):
+        while True:
+            await FallingEdge(self.dut.clk)
+            await ReadOnly()
+            self.accepted += int(self.dut.command__valid.value) & int(self.dut.command__ready.value)
+            self.done += int(self.dut.done.value) & 1
 
     def expect(self, command: dict) -> tuple[Status, int]:
         """What the command should answer; the expected memories change as it should change them."""
@@ -76,6 +124,9 @@ class Bench:
                 f"{space.name}: {len(wrong)} bytes differ, the first at {wrong[0]:#x}: {self.actual.space[space][wrong[0]]:#x}, "
                 f"not {expected[wrong[0]]:#x}, after {commands}"
             )
+
+    def watch(self) -> ActivityLog:
+        return ActivityLog(self.dut)
 
     async def settle(self):
         """Until the engine says that it is idle."""
