@@ -12,6 +12,8 @@ class BoundsTerm(data.Struct):
 
     size: 16  #: indices 0 to size - 1; not 0
     stride: signed(32)  #: bytes
+    #: The index doesn't begin at 0 but at size - 1, so the product moves both ends: for a range that starts inside a dimension.
+    shift: 1
     first: 1
     last: 1
     base: signed(34)  #: byte address of index 0; unsigned 32 bit, or signed where it is virtual
@@ -60,8 +62,8 @@ class Bounds(wiring.Component):
         negative = product < 0
         with m.If(term_valid):
             m.d.sync += [
-                lowest.eq(Mux(term.first, 0, lowest) + Mux(negative, product, 0) + base),
-                highest.eq(Mux(term.first, 0, highest) + Mux(negative, 0, product) + base + tail),
+                lowest.eq(Mux(term.first, 0, lowest) + Mux(negative | term.shift, product, 0) + base),
+                highest.eq(Mux(term.first, 0, highest) + Mux(negative & ~term.shift, 0, product) + base + tail),
                 held.low.eq(term.low),
                 held.limit.eq(term.limit),
             ]
