@@ -6,6 +6,7 @@ A :class:`Program` knows what its sequencer's command register files hold, so th
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 
 from amaranth.hdl import Shape
@@ -110,15 +111,15 @@ def _word_value(engine: Engine, name: str, value) -> int:
 
 
 def _struct_value(what: str, shape, value: Mapping) -> int:
-    """Bits of a struct given by its members. ValueError for a member that doesn't exist or a number that doesn't fit it."""
-    layout = data.Layout.cast(shape)
-    members = dict(layout)
+    """Bits of a struct given by its members, enum members or numbers."""
+    members = dict(data.Layout.cast(shape))
+    bits = 0
     for name, member in value.items():
         if name not in members:
             raise ValueError(f"{what}: {name!r} is not one of {', '.join(members)}")
-        if isinstance(member, int) and not 0 <= member < 1 << members[name].width:
-            raise ValueError(f"{what}.{name}: {member} is not in 0 to {(1 << members[name].width) - 1}")
-    return shape.const(dict(value)).as_bits()
+        code = member.value if isinstance(member, Enum) else int(member)
+        bits |= _number(f"{what}.{name}", code, 0, (1 << members[name].width) - 1) << members[name].offset
+    return bits
 
 
 def micro_ops(*steps: tuple[VectorOp, int, VectorSource, VectorSource] | tuple[VectorOp, int, VectorSource]) -> dict[str, int]:
