@@ -25,7 +25,7 @@ Dimensions = Sequence[tuple[int, int]]
 
 
 @cache
-def _layout(struct) -> list[tuple[str, int, int, bool, object]]:
+def _layout(struct) -> list[tuple[str, int, int, bool, type | None]]:
     """Name, offset, width, signedness and nested type of each member of an Amaranth struct."""
     members = []
     for name, field in data.Layout.cast(struct):

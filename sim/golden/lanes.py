@@ -1,6 +1,7 @@
 """One micro-operation of the vector engine on arrays of 32-bit lanes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def _scale(function: Callable[..., np.ndarray]) -> Callable[[Lanes, Lanes, Lanes
     return operation
 
 
-_OPERATIONS: dict[VectorOp, Callable[[Lanes, Lanes, Lanes], Lanes]] = {
+_OPERATIONS: dict[Any, Callable[[Lanes, Lanes, Lanes], Lanes]] = {
     VectorOp.NOP: lambda a, b, d: d,
     VectorOp.MOV: lambda a, b, d: a,
     VectorOp.FADD: lambda a, b, d: float32.add(a, b),

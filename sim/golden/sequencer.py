@@ -49,7 +49,7 @@ def decode_instruction(bits: int) -> Decoded:
 class Events:
     """The 16 counting events of one SIP or of the cluster, 8 bit each."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.counts = [0] * ChipConfig.EVENTS
 
     def take(self, mask: int) -> bool:
@@ -117,7 +117,7 @@ class Sequencer:
     ended: bool = False
     queues: dict[Engine, deque[Queued]] = field(default_factory=lambda: {engine: deque() for engine in COMMANDS})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.pc = self.base
         self.registers = [int(value) & _MASK for value in self.arguments]
         self.registers += [0] * (self.config.REGISTERS - len(self.registers))

@@ -116,12 +116,13 @@ def _store(memory: np.ndarray, values: np.ndarray, format: Format, base: int, di
 def _from_tensor(command: SimpleNamespace, columns: int, rows: list[np.ndarray]) -> np.ndarray:
     """The tensor core's rows as [oh, ow, n]: they arrive N tile by N tile, row by row."""
     count = command.oh * command.ow
-    stream = [row for block in rows for row in block]
-    starts = range(0, len(stream), count)
-    tiles = [np.stack(stream[start : start + count]) for start in starts]
-    if [tile.shape[1] for tile in tiles] != widths(command.n, columns) or len(stream) % count:
-        raise ValueError(f"{len(stream)} rows of the tensor core don't fit {count} x {command.n} of the vector command")
-    return np.concatenate(tiles, axis=1).reshape(command.oh, command.ow, command.n).astype(np.uint32)
+    if any(len(block) != count for block in rows):  # a batch: its blocks join to one tile
+        stream = [row for block in rows for row in block]
+        rows = [np.stack(stream[start : start + count]) for start in range(0, len(stream), count)]
+    if [(len(tile), tile.shape[1]) for tile in rows] != [(count, width) for width in widths(command.n, columns)]:
+        sent = ", ".join(f"{len(tile)} x {tile.shape[1]}" for tile in rows)
+        raise ValueError(f"the tensor core's rows ({sent}) don't fit {count} x {command.n} of the vector command")
+    return np.concatenate(rows, axis=1).reshape(command.oh, command.ow, command.n).astype(np.uint32)
 
 
 def _reduced(command: SimpleNamespace, l1: np.ndarray) -> np.ndarray:

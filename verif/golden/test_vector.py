@@ -241,6 +241,13 @@ def test_four_parameters_and_eight_operations(l1):
     np.testing.assert_array_equal(take(l1, Z, (2, 3), Format.INT32), np.array([[5, 6, 7], [8, 9, 10]]) + 2 * parameters.sum(axis=0))
 
 
+def test_rows_of_a_batch(l1):
+    rows = np.arange(24, dtype=np.uint32).reshape(6, 4)
+    words = elementwise(6, 4, mode={"from_tensor": 1}, z=Format.INT32)
+    assert vector.run(TINY, words, l1, [rows[:2], rows[2:4], rows[4:]]) == Outcome()
+    np.testing.assert_array_equal(take(l1, Z, (6, 4), Format.INT32), rows)
+
+
 def test_rows_of_the_tensor_core(l1):
     """Tiles of pe_columns columns: 4, 4 and 2."""
     rows = np.arange(30, dtype=np.uint32).reshape(3, 10)
@@ -250,7 +257,7 @@ def test_rows_of_the_tensor_core(l1):
     )
     assert vector.run(TINY, words, l1, blocks) == Outcome()
     np.testing.assert_array_equal(take(l1, Z, (3, 10), Format.INT32), rows + 5)
-    with pytest.raises(ValueError, match="don't fit"):
+    with pytest.raises(ValueError, match=r"rows \(3 x 4, 3 x 4\) don't fit 3 x 10"):
         vector.run(TINY, words, l1, blocks[:2])
 
 
