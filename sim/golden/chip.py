@@ -29,7 +29,7 @@ class GoldenChip:
     l1, l2, l3
         Bytes of each memory; `l1` is a list with one array per SIP. They keep their contents between jobs.
     windows
-        [base, limit) of each partition in L3.
+        [base, limit) of each partition in L3; ValueError at a job whose window reaches beyond L3.
     trace
         Every command executed since the start of the last job.
     error
@@ -70,6 +70,9 @@ class GoldenChip:
             or job.image % _ALIGN or (job.arg_count and job.args % _ALIGN)
         ):
             raise self._refusal(lowest, Fault(Status.BAD_JOB))
+        window = self.windows[job.partition]
+        if window[1] > self.config.l3_bytes:
+            raise ValueError(f"the window {window[0]:#x} to {window[1]:#x} reaches beyond the {self.config.l3_bytes} byte of L3")
         events = [Events() for _ in range(self.config.sips + 1)]
         for index in range(self.config.sips + 1):
             if job.mask >> index & 1:
@@ -81,7 +84,6 @@ class GoldenChip:
                 spaces = {Space.L2: self.l2, Space.L3: self.l3}
                 if index < self.config.sips:
                     spaces[Space.L1] = self.l1[index]
-                window = self.windows[job.partition]
                 yield Sip(self.config, index, base, program, arguments, events, spaces, window, self.trace.append)
 
     @staticmethod

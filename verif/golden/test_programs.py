@@ -301,6 +301,12 @@ def test_partition(chip):
     assert launch(chip, p, partition=1) == OK
 
 
+def test_a_window_beyond_l3_has_no_model(chip):
+    chip.windows[0] = (0, TINY.l3_bytes + 1)
+    with pytest.raises(ValueError, match="reaches beyond"):
+        launch(chip, product_program(8, 10, 24, 1))
+
+
 def test_the_job_has_no_cycles(chip):
     p = Program()
     p.end()
