@@ -30,7 +30,7 @@ class Reg:
 
     number: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.number < ChipConfig.REGISTERS:
             raise ValueError(f"register {self.number} is not in 0 to {ChipConfig.REGISTERS - 1}")
 
@@ -136,7 +136,7 @@ def micro_ops(*steps: tuple[VectorOp, int, VectorSource, VectorSource] | tuple[V
 class Program:
     """The program of one sequencer, written instruction by instruction. Every method raises ValueError for what can't be encoded."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         #: Engines and target SIPs that the program names.
         self.engines: set[Engine] = set()
         self.targets: set[int] = set()
