@@ -147,7 +147,8 @@ class _Platform:
 def emit(component: wiring.Component, top: str) -> Emission:
     """Elaborates `component` as module `top`, with `clk` and `rst` besides its own ports."""
     platform = _Platform()
-    design = _rtlil(component, top, platform)
+    # As a top, a block that is otherwise emitted once has nobody to instantiate it.
+    design = _rtlil(_Body(component) if isinstance(component, EmitOnce) else component, top, platform)
     blocks = [text for _, text in platform.modules.values()]
     text = _verilog("\n".join([design, *blocks]), top)
     text += "".join(platform.srams[name] for name in sorted(platform.srams))
