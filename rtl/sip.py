@@ -31,7 +31,7 @@ def sequencer_ports(config: ChipConfig) -> dict:
         "index": In(5),
         "launch": In(stream.Signature(LaunchRequest)),
         "ended": Out(ENDED),
-        "abort": In(1),
+        "cancel": In(1),
         "watchdog": In(32),
         "window": In(WINDOW),
         "fetch": Out(AXI4Read(FABRIC_ADDRESS_BITS, config.bus_bytes, 1)),
@@ -88,18 +88,18 @@ def connect_sequencer(m: Module, unit, sequencer, engines: dict):
     data_engine = engines["data"]
     m.d.comb += [
         sequencer.index.eq(unit.index),
-        sequencer.abort.eq(unit.abort),
+        sequencer.cancel.eq(unit.cancel),
         sequencer.watchdog.eq(unit.watchdog),
         sequencer.signal_in.eq(unit.signal_in),
         unit.ended.eq(sequencer.ended),
         data_engine.window.eq(unit.window),
         data_engine.flush.eq(sequencer.data_flush),
+        sequencer.data_idle.eq(data_engine.activity.cause == Cause.IDLE),
     ]
     wiring.connect(m, wiring.flipped(unit.launch), sequencer.launch)
     wiring.connect(m, sequencer.fetch, wiring.flipped(unit.fetch))
     wiring.connect(m, sequencer.signal_out, wiring.flipped(unit.signal_out))
     wiring.connect(m, data_engine.axi, wiring.flipped(unit.data))
-    issued, completed = [], []
     lanes = [Activity.const({"cause": Cause.IDLE})] * (LANES - 1)
     for number, name in enumerate(("tensor", "vector", "data")):
         if name not in engines:
@@ -111,8 +111,6 @@ def connect_sequencer(m: Module, unit, sequencer, engines: dict):
             getattr(sequencer, f"{name}_done").eq(engine.done),
             sequencer.busy[number].eq(engine.activity.cause == Cause.BUSY),
         ]
-        issued.append(command.valid & command.ready)
-        completed.append(engine.done.valid)
         # An engine without a command whose queue holds one that waits for an event counts as waiting for that.
         lane = Signal(Activity, name=f"{name}_lane")
         waits = (engine.activity.cause == Cause.IDLE) & sequencer.waiting[number]
@@ -121,13 +119,7 @@ def connect_sequencer(m: Module, unit, sequencer, engines: dict):
     for number, lane in enumerate((*lanes, sequencer.activity)):
         m.d.sync += unit.activity[number].eq(lane)
     m.d.sync += [
-        unit.issue.eq(_any(issued)),
-        unit.completion.eq(_any(completed)),
+        unit.issue.eq(sequencer.issue),
+        unit.completion.eq(sequencer.completion),
     ]
 
-
-def _any(bits: list):
-    result = bits[0]
-    for bit in bits[1:]:
-        result = result | bit
-    return result

@@ -81,7 +81,7 @@ class Bench(wiring.Component):
                 violations.append(device.violations)
             m.d.comb += self.violations.eq(sum(violations))
         m.submodules.player = Instance(
-            "host_player", **control, i_interrupt=chip.interrupt, **_bind(wiring.flipped(chip.host), "axi"), o_done=self.done,
+            "host_player", **control, i_interrupt=chip.interrupt, **_bind(chip.host, "axi"), o_done=self.done,
             o_timed_out=self.timed_out, o_refused=self.refused, o_logged=self.logged,
         )
         for unit, lane in _probed(config):

@@ -5,8 +5,9 @@
 // Time: a clock is a rising edge with `enable` high. A command is on the bus in its clock; ACT takes two. Write data are sampled WL
 // clocks after the command, read data are valid RL + 2 clocks after it.
 // Violations are printed as "HBM VIOLATION <rule> ..." (the first 20) and counted, since the last reset; `first_violation` is a code below.
-// Plusargs: +hbm_trace=FILE writes the command trace (since the last reset), +hbm_load=FILE loads `mem` by $readmemh; channels above 0
-// append ".<CHANNEL>" to the name.
+// Plusargs: +hbm_trace=FILE writes the command trace (since the last reset), channels above 0 append ".<CHANNEL>"
+// to the name. +memory=FILE reads `mem` from FILE.<CHANNEL> by $readmemh; +dump=FILE writes its rows +dump_first to +dump_last to
+// FILE.<CHANNEL> when `finished` rises.
 
 /* verilator lint_off DECLFILENAME */
 /* verilator lint_off BLKSEQ */
@@ -30,6 +31,7 @@ module hbm_device #(
     input             clk,
     input             rst,
     input             enable,
+    input             finished,           // the end of a run: `+dump` writes the data now
     input      [2:0]  row_operation,      // 0 NOP, 1 ACT, 2 PRE, 3 PREA, 4 REFSB, 5 REFAB, 6 MRS
     input      [1:0]  row_group,
     input      [1:0]  row_bank,
@@ -112,8 +114,8 @@ module hbm_device #(
         read_data = 0; read_valid = 0; violations = 0; first_violation = 0; trace = 0;
         if (RL > 60 || WL > 60) $display("HBM device: RL and WL must not exceed 60");
         for (i = 0; i < ATOMS; i = i + 1) mem[i] = 256'd0;
-        if ($value$plusargs("hbm_load=%s", path)) begin
-            if (CHANNEL != 0) $sformat(path, "%0s.%0d", path, CHANNEL);
+        if ($value$plusargs("memory=%s", path)) begin
+            $sformat(path, "%0s.%0d", path, CHANNEL);
             $readmemh(path, mem);
         end
         if ($value$plusargs("hbm_trace=%s", path)) begin
@@ -354,4 +356,13 @@ module hbm_device #(
 `ifdef VERILATOR
     final if (trace != 0) $fclose(trace);
 `endif
+
+    reg [2047:0] dump_path, dump_file;
+    integer dump_first, dump_last;
+    always @(posedge finished)
+        if ($value$plusargs("dump=%s", dump_path) && $value$plusargs("dump_first=%d", dump_first)
+            && $value$plusargs("dump_last=%d", dump_last)) begin
+            $sformat(dump_file, "%0s.%0d", dump_path, CHANNEL);
+            $writememh(dump_file, mem, dump_first, dump_last);
+        end
 endmodule

@@ -43,11 +43,14 @@ class HbmDevice(wiring.Component):
     -------
     dfi
         From the controller.
+    finished
+        The run is over: what plusargs ask for is written to files.
     violations, first_violation
         Number of broken rules so far, and the first one's code in :data:`RULES`.
     """
 
     dfi: In(DFI())
+    finished: In(1)
     violations: Out(32)
     first_violation: Out(8)
 
@@ -61,7 +64,7 @@ class HbmDevice(wiring.Component):
         m.submodules.hbm = Instance(
             "hbm_device",
             **{f"p_{name}": value for name, value in self.parameters.items()},
-            i_clk=ClockSignal(), i_rst=ResetSignal(), i_enable=dfi.enable,
+            i_clk=ClockSignal(), i_rst=ResetSignal(), i_enable=dfi.enable, i_finished=self.finished,
             **{f"i_row_{name}": getattr(dfi.row, name) for name in ("operation", "group", "bank", "row")},
             **{f"i_column_{name}": getattr(dfi.column, name) for name in ("operation", "group", "bank", "column")},
             i_write_data=dfi.write_data, i_write_mask=dfi.write_mask, o_read_data=dfi.read_data, o_read_valid=dfi.read_valid,
