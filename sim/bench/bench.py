@@ -12,7 +12,8 @@ from rtl.chip import Chip, Compute
 from rtl.config import ChipConfig
 from rtl.sip import LANES
 from sim.hbm.parameters import DEVICE, HbmDevice
-from sim.verilog.emit import Emission, emit
+from sim.verilog.cache import emitted
+from sim.verilog.emit import emit
 
 __all__ = ["Bench", "bench_design", "bench_sources", "memory_scope", "probe_scopes"]
 
@@ -64,7 +65,7 @@ class Bench(wiring.Component):
         control = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
         if self._memory == "ideal":
             m.submodules.chip = chip = Compute(config)
-            m.d.comb += chip.memory_ready.eq(-1)
+            m.d.comb += [chip.memory_ready.eq(-1), self.violations.eq(0)]
             for channel in range(config.channels):
                 m.submodules[f"memory_{channel}"] = Instance(
                     "ideal_memory", p_DATA_BYTES=config.bus_bytes, p_ID_BITS=chip.memory[channel].signature.id_bits,
@@ -109,6 +110,6 @@ def bench_sources(memory: str) -> list[Path]:
 
 
 @cache
-def bench_design(config: ChipConfig, memory: str) -> Emission:
-    """The emitted bench."""
-    return emit(Bench(config, memory), "bench")
+def bench_design(config: ChipConfig, memory: str) -> str:
+    """Text of the emitted bench."""
+    return emitted(f"bench_{config.name}_{memory}", (config.to_dict(), memory), lambda: emit(Bench(config, memory), "bench").text)

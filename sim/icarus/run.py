@@ -32,13 +32,13 @@ def prepare(config, memory: str) -> Path:
     version = iverilog_version()
     design = bench_design(config, memory)
     sources = [*bench_sources(memory), _MAIN]
-    sha = hashlib.sha256(design.text.encode() + b"".join(source.read_bytes() for source in sources) + version.encode())
+    sha = hashlib.sha256(design.encode() + b"".join(source.read_bytes() for source in sources) + version.encode())
     folder = build_folder() / "icarus" / sha.hexdigest()[:16]
     target = folder / "bench.vvp"
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bench.sv").write_text(design.text)
+    (folder / "bench.sv").write_text(design)
     temporary = folder / f"bench.{os.getpid()}"
     command = ["iverilog", "-g2012", "-s", "main", "-o", str(temporary), str(folder / "bench.sv"), *map(str, sources)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)

@@ -47,7 +47,7 @@ def build(text: str, sources: Sequence[Path], *, waves: bool = False) -> Path:
     root = env["VERILATOR_ROOT"]
     cores = os.cpu_count() or 1
     _run(
-        ["verilator", "--cc", "--prefix", "Vbench", "--top-module", "bench", "--vpi", "-Mdir", ".", "-O3", "--no-timing",
+        ["verilator", "--cc", "--prefix", "Vbench", "--top-module", "bench", "--vpi", "-Mdir", ".", "-O3", "--no-timing", "-Wno-fatal",
          "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--output-split", "20000", "-CFLAGS", "-fPIC", *trace,
          str(_WAIVERS), str(design), *map(str, sources)], work, env, log,
     )

@@ -22,7 +22,7 @@ _CHUNK = 256
 
 def prepare(workload_config, memory: str, waves: bool = False) -> Path:
     """Builds the simulator if it isn't there yet; returns its library."""
-    return build(bench_design(workload_config, memory).text, bench_sources(memory), waves=waves)
+    return build(bench_design(workload_config, memory), bench_sources(memory), waves=waves)
 
 
 def run(
