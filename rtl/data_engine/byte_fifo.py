@@ -82,18 +82,21 @@ class ByteFifo(wiring.Component):
         turn_in, turn_out = Signal(lane_bits), Signal(lane_bits)
         m.d.comb += [turn_in.eq(pushed - self.push.lane), turned.eq(_rotate(self.push.data, turn_in))]
 
-        # Lanes before the first byte's hold the next row.
         columns = []
         for lane in range(width):
+            # Lanes before the first byte's hold the next row.
+            def next_row(pointer, lane=lane):
+                return pointer[:lane_bits] > lane if lane < width - 1 else 0
+
             column = SramDual(rows, 8)
             m.submodules[f"lane{lane}"] = column
             distance = (lane - pushed)[:lane_bits]
             m.d.comb += [
                 column.write.eq(distance < self.push.count),
-                column.write_address.eq(pushed[lane_bits:] + (pushed[:lane_bits] > lane)),
+                column.write_address.eq(pushed[lane_bits:] + next_row(pushed)),
                 column.write_data.eq(turned.word_select(lane, 8)),
                 column.read_enable.eq(self.pop.valid),
-                column.read_address.eq(popped[lane_bits:] + (popped[:lane_bits] > lane)),
+                column.read_address.eq(popped[lane_bits:] + next_row(popped)),
             ]
             columns.append(column.read_data)
         with m.If(self.pop.valid):

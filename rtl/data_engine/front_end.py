@@ -84,7 +84,7 @@ class FrontEnd(wiring.Component):
         def outside(word: Value) -> Value:
             return (word == 0) | word[16:].any()
 
-        # The low bits that must be 0; element 3 is refused anyway.
+        # Element bytes - 1: the low bits that must be 0, and the way to an element's last byte. Element 3 is refused anyway.
         mask = Cat(element != 0, element[1])
 
         def crooked(name: str, base: Value) -> Value:
@@ -112,23 +112,21 @@ class FrontEnd(wiring.Component):
         ]
 
         # Bounds: the terms of the source (in SLICE two for each dimension: where the range begins and how far it reaches), then
-        # those of the destination.
+        # those of the destination. They are registered before the multiplier.
         term = bounds.term
         destination_turn = Signal()
         space = Mux(destination_turn, Value.cast(command.mode.destination), Value.cast(command.mode.source))
-        m.d.comb += [
-            term.first.eq(dimension == 0), term.last.eq(last_dimension),
+        in_l3 = space == Space.L3.value
+        m.d.sync += [
+            bounds.valid.eq(0),
+            term.first.eq(dimension == 0), term.last.eq(last_dimension), term.shift.eq(0),
             term.stride.eq(Mux(destination_turn, pick("dst_stride"), pick("src_stride"))),
             term.size.eq(pick("size")),
-            term.base.eq(Mux(destination_turn, command.dst_base,
-                             Mux(slicing, command.src_base.as_signed(), command.src_base))),
-            term.tail.eq((1 << element) - 1),
-            term.low.eq(0), term.limit.eq(self._config.l1_bytes),
+            term.base.eq(Mux(destination_turn, command.dst_base, Mux(slicing, command.src_base.as_signed(), command.src_base))),
+            term.tail.eq(mask),
+            term.low.eq(Mux(in_l3, self.window.base, 0)),
+            term.limit.eq(Mux(in_l3, self.window.limit, Mux(space == Space.L2.value, self._config.l2_bytes, self._config.l1_bytes))),
         ]
-        with m.If(space == Space.L2.value):
-            m.d.comb += term.limit.eq(self._config.l2_bytes)
-        with m.If(space == Space.L3.value):
-            m.d.comb += [term.low.eq(self.window.base), term.limit.eq(self.window.limit)]
 
         source_fault, source_address = Signal(), Signal(32)
         status, address = Signal(Status), Signal(32)
@@ -153,22 +151,21 @@ class FrontEnd(wiring.Component):
                     m.d.comb += clip.start.eq(1)
                     m.next = "CLIP"
                 with m.Else():
-                    m.d.sync += [low[dimension].eq(0), count[dimension].eq(pick("size"))]
-                    m.d.comb += bounds.valid.eq(moving)
+                    m.d.sync += [low[dimension].eq(0), count[dimension].eq(pick("size")), bounds.valid.eq(moving)]
                     advance("DESTINATION")
             with m.State("CLIP"):
-                m.d.comb += [term.size.eq(clip.low + 1), term.shift.eq(1), term.last.eq(0)]
+                m.d.sync += [term.size.eq(clip.low + 1), term.shift.eq(1), term.last.eq(0), bounds.valid.eq(clip.done)]
                 with m.If(clip.done):
-                    m.d.comb += bounds.valid.eq(1)
                     m.d.sync += [low[dimension].eq(clip.low), count[dimension].eq(clip.count), empty.eq(empty | (clip.count == 0))]
                     m.next = "RANGE"
             with m.State("RANGE"):
-                m.d.comb += [term.size.eq(clip.count), term.first.eq(0), bounds.valid.eq(1)]
+                m.d.sync += [term.size.eq(clip.count), term.first.eq(0), bounds.valid.eq(1)]
                 m.next = "SOURCE"
                 advance("DESTINATION")
             with m.State("DESTINATION"):
-                m.d.comb += [destination_turn.eq(1), bounds.valid.eq(1), merge.start.eq(dimension == 0)]
-                # Of the source: 3 cycles after its last term, so before the last of these five.
+                m.d.comb += [destination_turn.eq(1), merge.start.eq(dimension == 0)]
+                m.d.sync += bounds.valid.eq(1)
+                # Of the source: it comes 4 cycles after its last term was seen, within these five.
                 with m.If(bounds.result.valid):
                     m.d.sync += [source_fault.eq(bounds.result.fault & ~empty), source_address.eq(bounds.result.address)]
                 advance("VERDICT")

@@ -111,11 +111,11 @@ class MidEnd(wiring.Component):
             with m.If(row_ends):
                 m.d.sync += part.eq(Mux(task.head != 0, _Part.HEAD, _Part.BODY))
                 for d in range(RANK):
-                    with m.If(d < stepping):
+                    with m.If(stepping > d):
                         m.d.sync += index[d].eq(0)
-                    with m.If(d <= stepping):
+                    with m.If(stepping >= d if d else 1):
                         m.d.sync += [source[d].eq(next_source), destination[d].eq(next_destination)]
-                    with m.If(d == stepping):
+                    with m.If(stepping == d):
                         m.d.sync += index[d].eq(index[d] + 1)
                 with m.If(job.last):
                     m.d.sync += walking.eq(0)
