@@ -105,7 +105,7 @@ class Alu(EmitOnce):
         return m
 
     def _add(self, m: Module, product, addend, terms):
-        """Sum, or for a subtraction the magnitude of the difference. What the addend lost counts as a borrow: below zero it is never lost."""
+        """Sum, or for a subtraction the magnitude of the difference. What the addend lost is a borrow; a negative difference lost nothing."""
         out = Signal(_Summed)
         sticky = Signal()
         wide, other = Signal(signed(WINDOW + 1)), Signal(signed(WINDOW + 1))

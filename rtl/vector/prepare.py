@@ -1,8 +1,8 @@
 """Brings every operation of a lane into the one form that its datapath computes: a product plus an aligned addend. Combinational.
 
-The datapath holds a window of 76 bits. The product of two 24-bit significands (48 bits) has two more bits below it, for rounding after
-cancellation; an addend that starts just above the product (24 bits and two between, so that a product below a quarter of the addend's unit can
-only be sticky) makes up the rest.
+The datapath holds a window of 76 bits. The product of two 24-bit significands (48 bits) has two bits below it, for rounding after
+cancellation; an addend just above the product makes up the rest (24 bits and two between, so that a product that lies still lower is less
+than a quarter of the addend's unit and can only be sticky).
 """
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed

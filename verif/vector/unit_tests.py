@@ -75,7 +75,8 @@ async def converters_match_exact_rounding(dut):
         await ReadOnly()
         if previous is not None:
             was, bits = previous
-            value, narrow = int(dut.value.value), int(dut.narrow.value)
-            assert value == reference.load(bits, was), f"load {was.name} {bits:08x}: {value:08x}, exact {reference.load(bits, was):08x}"
-            assert narrow == reference.store(bits, was), f"store {was.name} {bits:08x}: {narrow:08x}, exact {reference.store(bits, was):08x}"
+            for verb, got, want in (
+                ("load", int(dut.value.value), reference.load(bits, was)), ("store", int(dut.narrow.value), reference.store(bits, was)),
+            ):
+                assert got == want, f"{verb} {was.name} {bits:08x}: {got:08x}, exact {want:08x}"
         previous = (format, code)

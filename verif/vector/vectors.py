@@ -2,7 +2,7 @@
 
 import random
 
-__all__ = ["corner", "fma_operands", "float_bits", "integer_bits", "operands"]
+__all__ = ["corner", "float_bits", "fma_operands", "integer_bits", "operands"]
 
 _FLOAT_CORNERS = [
     0x00000000, 0x00000001, 0x00000002, 0x007FFFFF, 0x00800000, 0x00800001, 0x00FFFFFF, 0x01000000, 0x33800000, 0x34000000, 0x3EFFFFFF,
