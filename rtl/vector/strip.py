@@ -35,22 +35,22 @@ class Strip(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         index = Signal(range(STRIP))
-        strip = Signal(POINTER_BITS - len(index))
+        which = Signal(POINTER_BITS - len(index))
         padding = Signal()  # behind the last slot, inside its strip
         known = (self.pointer != self.walked) & ~padding
         step = Signal()
         m.d.comb += [
-            self.pointer.eq(Cat(index, strip)),
+            self.pointer.eq(Cat(index, which)),
             self.present.eq(known & ~self.finished),
             step.eq(self.take | (self.ended & ~known & ~self.finished)),
             self.turn.eq(step & index.all()),
         ]
         with m.If(self.start):
-            m.d.sync += [index.eq(0), strip.eq(0), padding.eq(0), self.finished.eq(0)]
+            m.d.sync += [index.eq(0), which.eq(0), padding.eq(0), self.finished.eq(0)]
         with m.Elif(step):
             m.d.sync += [index.eq(index + 1), padding.eq(~self.take & ~self.turn)]
             with m.If(self.turn & self.last_pass):
-                m.d.sync += strip.eq(strip + 1)
+                m.d.sync += which.eq(which + 1)
             behind = Signal(POINTER_BITS)
             m.d.comb += behind.eq(self.pointer + 1)
             with m.If(self.take & self.last_pass & self.ended & (behind == self.walked)):

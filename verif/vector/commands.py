@@ -7,7 +7,10 @@ from rtl.formats import CONTAINER_BYTES, FLOATS, Format
 from rtl.isa import VectorOp
 from verif.vector import model, vectors
 
-__all__ = ["break_rule", "fill", "legal", "rows_for"]
+__all__ = ["RULES", "at_edge", "break_rule", "fill", "legal", "rows_for"]
+
+#: Ways in which `break_rule` spoils a command.
+RULES = 9
 
 _REDUCTIONS = ("FADD", "FMAX", "FMIN", "IADD", "IMAX", "IMIN")
 _OPS = list(VectorOp)
@@ -85,12 +88,37 @@ def rows_for(rng: random.Random, command: dict, config: ChipConfig) -> list[list
     ]
 
 
-def break_rule(rng: random.Random, command: dict, config: ChipConfig) -> dict:
-    """Breaks one rule or several of a legal command, or meets one at its edge."""
+def at_edge(rng: random.Random, config: ChipConfig, name: str, *, top: bool, outside: bool) -> dict:
+    """A command whose operand `name` reaches the first or the last byte of L1, or one element beyond; else it is legal."""
+    quarter = config.l1_bytes // 4
+    while True:
+        command = legal(rng, config, from_tensor=False)
+        command["mode"].update(y_enable=1, params=2, ops=2)
+        command["program"] = model.program(("IADD", 0, "V0", "P1"), ("IADD", 0, "V0", "V1"))
+        _place(rng, command, "p", [("stride", 2)], 4, 2 * quarter, 3 * quarter)
+        size = 4 if name == "p" else CONTAINER_BYTES[Format(command["mode"][f"{name}_format"])]
+        spans = [command["p_stride"]] if name == "p" else [
+            (command[axis] - 1) * command[f"{name}_{axis}"] for axis in ("kh", "kw", "oh", "ow") if f"{name}_{axis}" in command
+        ]
+        low = sum(min(span, 0) for span in spans)
+        high = sum(max(span, 0) for span in spans) + command["n"] * size
+        if top or low < 0:  # a base has no sign, so only a negative stride reaches below the first byte
+            break
+    command[f"{name}_base"] = config.l1_bytes - high + size * outside if top else -low - size * outside
+    # z goes where the operand was, so that no element is read and written.
+    if top:
+        command["z_base"] -= 0 if name == "z" else (3 - "xyp".index(name)) * quarter
+    elif name == "z":
+        command["x_base"] += 3 * quarter
+    return command
+
+
+def break_rule(rng: random.Random, command: dict, config: ChipConfig, rule: int) -> dict:
+    """Breaks rule `rule` of a legal command, and sometimes others, or meets one at its edge."""
     mode = command["mode"]
     strides = [name for name in command if name[0] in "xyz" and name[1:2] == "_"] + ["p_base", "p_stride"]
-    for _ in range(rng.choice([1, 1, 1, 2, 3])):
-        match rng.randrange(9):
+    for rule in [rule] + [rng.randrange(RULES) for _ in range(rng.choice([0, 0, 0, 1, 2]))]:
+        match rule:
             case 0 if command["program"]:
                 rng.choice(command["program"])["op"] = rng.choice([20, 21, 40, 63])
             case 1 if command["program"]:

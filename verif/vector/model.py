@@ -8,7 +8,7 @@ from rtl.formats import CONTAINER_BYTES, Format
 from rtl.isa import MicroOp, Status, VectorCommand, VectorMode, VectorOp, VectorSource
 from verif.vector import reference
 
-__all__ = ["blank", "check", "encode", "execute", "program", "slots"]
+__all__ = ["blank", "check", "code", "encode", "execute", "program", "slots"]
 
 _REDUCTIONS = {VectorOp[name].value for name in ("FADD", "FMAX", "FMIN", "IADD", "IMAX", "IMIN")}
 
@@ -29,6 +29,11 @@ def blank() -> dict:
     mode.update(x_format=Format.INT32.value, y_format=Format.INT32.value, z_format=Format.INT32.value)
     command = {name: 0 for name, _ in data.Layout.cast(VectorCommand)}
     return {**command, "mode": mode, "program": [], "kh": 1, "kw": 1, "oh": 1, "ow": 1, "n": 1}
+
+
+def code(name: str) -> int:
+    """Code of a `VectorOp` by its name."""
+    return VectorOp[name].value
 
 
 def program(*steps) -> list[dict]:
@@ -153,7 +158,7 @@ def execute(command: dict, config: ChipConfig, memory, rows=()):
             for step in _steps(command):
                 values = sources()
                 v[step["dst"]] = reference.apply(VectorOp(step["op"]), values[step["a"]], values[step["b"]], v[step["dst"]])
-            code = reference.store(v[0], Format(mode["z_format"]))
-            writes.append((element("z", oh, ow, column), code.to_bytes(_bytes(mode["z_format"]), "little")))
-    for address, code in writes:
-        memory[address:address + len(code)] = code
+            stored = reference.store(v[0], Format(mode["z_format"]))
+            writes.append((element("z", oh, ow, column), stored.to_bytes(_bytes(mode["z_format"]), "little")))
+    for address, stored in writes:
+        memory[address:address + len(stored)] = stored
