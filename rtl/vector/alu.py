@@ -105,7 +105,7 @@ class Alu(EmitOnce):
         return m
 
     def _add(self, m: Module, product, addend, terms):
-        """Sum, or for a subtraction the magnitude of the difference. What the addend lost is a borrow; a negative difference lost nothing."""
+        """Sum, or the magnitude of the difference. What the addend lost is a borrow; where the difference is negative it lost nothing."""
         out = Signal(_Summed)
         sticky = Signal()
         wide, other = Signal(signed(WINDOW + 1)), Signal(signed(WINDOW + 1))

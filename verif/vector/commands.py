@@ -117,8 +117,8 @@ def break_rule(rng: random.Random, command: dict, config: ChipConfig, rule: int)
     """Breaks rule `rule` of a legal command, and sometimes others, or meets one at its edge."""
     mode = command["mode"]
     strides = [name for name in command if name[0] in "xyz" and name[1:2] == "_"] + ["p_base", "p_stride"]
-    for rule in [rule] + [rng.randrange(RULES) for _ in range(rng.choice([0, 0, 0, 1, 2]))]:
-        match rule:
+    for kind in [rule] + [rng.randrange(RULES) for _ in range(rng.choice([0, 0, 0, 1, 2]))]:
+        match kind:
             case 0 if command["program"]:
                 rng.choice(command["program"])["op"] = rng.choice([20, 21, 40, 63])
             case 1 if command["program"]:

@@ -1,8 +1,10 @@
 """The vector engine against the scalar model: random commands, hostile commands, typical programs, rates."""
 
+from contextlib import suppress
+
 import cocotb
 import numpy as np
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, FallingEdge, SimTimeoutError
 
 from rtl.formats import Format
 from rtl.isa import Cause, Status, VectorCommand
@@ -59,7 +61,7 @@ class Bench:
         want = np.frombuffer(bytes(self.expected), np.uint8)
         bad = np.flatnonzero(self.memory != want)
         assert not len(bad), (
-            f"{len(bad)} byte differ, the first at {bad[0]:#x}: {self.memory[bad[0]]:02x}, model {want[bad[0]]:02x}: {[p[0] for p in pushed]}"
+            f"{len(bad)} byte differ, at {bad[0]:#x}: {self.memory[bad[0]]:02x}, model {want[bad[0]]:02x}: {[one[0] for one in pushed]}"
         )
 
 
@@ -137,6 +139,32 @@ async def edges_of_l1(dut):
                 assert pushed[1][0] is (Status.ADDRESS if outside else Status.OK), pushed
                 await bench.finish(pushed)
                 bench.compare(pushed)
+
+
+@cocotb.test()
+async def reset_in_the_middle(dut):
+    """The engine's own reset drops what runs and what waits; the commands after it run as if nothing had been."""
+    await start(dut, 40_000)
+    # The model of L1 expects offers to stay, so it takes each at once; a reset lasts until it has answered.
+    bench = Bench(dut, "reset", stall=0, latency=4)
+    bench.randomise()
+    for _ in range(8):
+        for _ in range(2):
+            bench.driver.push(model.encode(commands.legal(bench.rng, CONFIG, from_tensor=False)))
+        await ClockCycles(dut.clk, bench.rng.randint(60, 200))  # both are taken by then
+        await FallingEdge(dut.clk)
+        dut.abort.value = 1
+        await ClockCycles(dut.clk, 12)
+        await FallingEdge(dut.clk)
+        dut.abort.value = 0
+        with suppress(SimTimeoutError):
+            while True:
+                await bench.driver.completion(2)
+        bench.expected[:] = bench.memory.tobytes()
+        pushed = [bench.push(commands.legal(bench.rng, CONFIG, from_tensor=False)) for _ in range(2)]
+        for one in pushed:
+            await bench.finish(one)
+        bench.compare(*pushed)
 
 
 class Tally:

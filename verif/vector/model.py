@@ -154,9 +154,8 @@ def execute(command: dict, config: ChipConfig, memory, rows=()):
                 v[1] = read(element("y", oh, ow, column), mode["y_format"])
             for i in range(mode["params"]):
                 p[i] = read(command["p_base"] + i * command["p_stride"] + 4 * column, Format.INT32.value)
-            sources = lambda v=v, p=p: [*v, *p, command["s0"] & 0xFFFFFFFF, command["s1"] & 0xFFFFFFFF, 0]
             for step in _steps(command):
-                values = sources()
+                values = [*v, *p, command["s0"] & 0xFFFFFFFF, command["s1"] & 0xFFFFFFFF, 0]
                 v[step["dst"]] = reference.apply(VectorOp(step["op"]), values[step["a"]], values[step["b"]], v[step["dst"]])
             stored = reference.store(v[0], Format(mode["z_format"]))
             writes.append((element("z", oh, ow, column), stored.to_bytes(_bytes(mode["z_format"]), "little")))

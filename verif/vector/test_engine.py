@@ -3,8 +3,8 @@
 import pytest
 
 from rtl.config import ChipConfig
-from rtl.vector.engine import VectorEngine
 from verif.common.fault import Fault
+from verif.vector.units import EngineBench
 
 TESTS = "verif.vector.engine_tests"
 #: Two column beats a tile.
@@ -15,12 +15,33 @@ def configuration(given):
     return ChipConfig.from_dict(given) if isinstance(given, dict) else ChipConfig.load(given)
 
 
-def run(bench, config, **kwargs):
+def run(bench, config, make=lambda component: component, **kwargs):
     scale = 1 if bench.simulator == "icarus" else 2
     params = {"config": config, "commands": 30 * scale, "hostile": 40 * scale, **kwargs.pop("params", {})}
-    return bench.run(VectorEngine(configuration(config)), TESTS, params=params, **kwargs)
+    return bench.run(make(EngineBench(configuration(config))), TESTS, params=params, **kwargs)
 
 
 @pytest.mark.parametrize("config", ["tiny", NARROW], ids=["tiny", "narrow"])
 def test_engine(bench, config):
     run(bench, config)
+
+
+@pytest.mark.parametrize(
+    "port, bit, testcase",
+    [
+        ("vector_z__request__payload", 20, "typical_programs_at_full_rate"),  # a bit of the result
+        ("done", 1, "same_engine_order"),  # the status
+        ("vector_x__request__payload", 3, "same_engine_order"),  # an address
+    ],
+    ids=["data", "status", "address"],
+)
+def test_fault(bench, port, bit, testcase):
+    if bench.simulator == "verilator":
+        pytest.skip("a build for each fault; Icarus shows that the testbench can go red")
+    run(bench, "tiny", lambda engine: Fault(engine, port, bit, after=60), testcase=testcase, expect_failure=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("config", ["tiny", NARROW, "small"], ids=["tiny", "narrow", "small"])
+def test_engine_long(bench, config):
+    run(bench, config, params={"commands": 2000, "hostile": 2000})

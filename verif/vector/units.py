@@ -1,15 +1,18 @@
-"""Tops for the parts of the vector engine that are tested alone: one operation a clock in, its result a fixed time later."""
+"""Tops of the testbenches: parts of the vector engine alone (one operation a clock in, its result a fixed time later), and the engine."""
 
-from amaranth import Module, Signal
+from amaranth import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.common.convert import Narrow, Widen
+from rtl.config import ChipConfig
 from rtl.formats import Format
 from rtl.isa import VectorOp
 from rtl.vector.alu import STAGES, Alu
+from rtl.vector.engine import VectorEngine
+from sim.verilog.emit import ports_of
 
-__all__ = ["AluBench", "ConvertBench"]
+__all__ = ["AluBench", "ConvertBench", "EngineBench"]
 
 
 class AluBench(wiring.Component):
@@ -51,4 +54,20 @@ class ConvertBench(wiring.Component):
             widen.format.eq(self.format), widen.code.eq(self.code), narrow.format.eq(self.format), narrow.value.eq(self.code),
         ]
         m.d.sync += [self.value.eq(widen.value), self.narrow.eq(narrow.code)]
+        return m
+
+
+class EngineBench(wiring.Component):
+    """The engine as its SIP holds it: with a reset of its own, `abort`."""
+
+    def __init__(self, config: ChipConfig):
+        self._engine = VectorEngine(config)
+        super().__init__({"abort": In(1), **self._engine.signature.members})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.engine = ResetInserter(self.abort)(self._engine)
+        outer = {name: value for name, _, value in ports_of(self)}
+        for name, direction, inner in ports_of(self._engine):
+            m.d.comb += inner.eq(outer[name]) if direction == "i" else outer[name].eq(inner)
         return m
