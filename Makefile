@@ -9,10 +9,10 @@ demo: setup
 	@.venv/bin/gcu run digits
 
 test: setup lint
-	@.venv/bin/python -m verif.suite
+	@.venv/bin/python -m pytest -q -n 2
 
 test-long: setup lint
-	@.venv/bin/python -m verif.suite --long
+	@.venv/bin/python -m pytest -q -n 2 --long
 
 lint: setup
 	@.venv/bin/ruff check --quiet .

@@ -50,3 +50,31 @@ def bench(request, simulator, seed) -> Bench:
     name = re.sub(r"^.*/(?=verif/)", "", request.node.nodeid)
     replay = f".venv/bin/pytest '{name}' --sim {simulator} --seed {seed} --waves"
     return Bench(simulator, seed, request.config.getoption("--waves"), replay)
+
+
+def _row(nodeid: str) -> tuple[str, str]:
+    """(block, simulator) of a test: its folder, and the simulator in its parameters, or python."""
+    parts = nodeid.split("::")[0].split("/")
+    block = parts[parts.index("verif") + 1] if "verif" in parts[:-2] else parts[-1].removesuffix(".py")
+    parameters = nodeid.partition("[")[2]
+    return block, next((name for name in SIMULATORS if name in re.split(r"[^a-z]", parameters)), "python")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """A line per block and simulator."""
+    rows: dict[tuple[str, str], dict] = {}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            if outcome == "passed" and report.when != "call":
+                continue
+            row = rows.setdefault(_row(report.nodeid), {"passed": 0, "failed": 0, "error": 0, "skipped": 0, "seconds": 0.0})
+            row[outcome] += 1
+            row["seconds"] += report.duration
+    if not rows:
+        return
+    terminalreporter.section("blocks and simulators")
+    terminalreporter.write_line(f"{'block':<16}{'simulator':<12}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
+    for (block, simulator), row in sorted(rows.items()):
+        bad = row["failed"] + row["error"]
+        line = f"{block:<16}{simulator:<12}{row['passed']:>8}{bad:>8}{row['skipped']:>9}{row['seconds']:>9.1f}"
+        terminalreporter.write_line(line, red=bool(bad))

@@ -153,10 +153,10 @@ async def reset_in_the_middle(dut):
             bench.driver.push(model.encode(commands.legal(bench.rng, CONFIG, from_tensor=False)))
         await ClockCycles(dut.clk, bench.rng.randint(60, 200))  # both are taken by then
         await FallingEdge(dut.clk)
-        dut.abort.value = 1
+        dut.drop.value = 1
         await ClockCycles(dut.clk, 12)
         await FallingEdge(dut.clk)
-        dut.abort.value = 0
+        dut.drop.value = 0
         with suppress(SimTimeoutError):
             while True:
                 await bench.driver.completion(2)

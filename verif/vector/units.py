@@ -58,15 +58,15 @@ class ConvertBench(wiring.Component):
 
 
 class EngineBench(wiring.Component):
-    """The engine as its SIP holds it: with a reset of its own, `abort`."""
+    """The engine as its SIP holds it: with a reset of its own, `drop`."""
 
     def __init__(self, config: ChipConfig):
         self._engine = VectorEngine(config)
-        super().__init__({"abort": In(1), **self._engine.signature.members})
+        super().__init__({"drop": In(1), **self._engine.signature.members})
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.engine = ResetInserter(self.abort)(self._engine)
+        m.submodules.engine = ResetInserter(self.drop)(self._engine)
         outer = {name: value for name, _, value in ports_of(self)}
         for name, direction, inner in ports_of(self._engine):
             m.d.comb += inner.eq(outer[name]) if direction == "i" else outer[name].eq(inner)
