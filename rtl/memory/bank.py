@@ -1,0 +1,77 @@
+"""The timing rules within one bank."""
+
+from dataclasses import astuple
+
+from amaranth import EnableInserter, Module
+from amaranth.lib.wiring import In, Out
+
+from rtl.common.once import EmitOnce
+from rtl.memory.timers import Timer
+from rtl.memory.timing import TimingSet
+
+__all__ = ["BankTimers"]
+
+
+class BankTimers(EmitOnce):
+    """tRC, tRP, tRFCsb (activate, refresh), tRAS, tRTP, tWR (precharge), tRCDRD, tRCDWR (columns) of one bank.
+
+    Rules between banks are :class:`rtl.memory.channel.ChannelTimers`'; that commands fit the bank's state is their senders' business.
+
+    Members
+    -------
+    enable
+        Steps the timers.
+    activate
+        The second clock of an ACT to this bank.
+    precharge, refresh, read, write
+        The command goes to this bank in this clock.
+    can_activate
+        An ACT may start in this clock (it counts from the next one).
+    can_refresh, can_precharge, can_read, can_write
+        The command may go out in this clock.
+    """
+
+    enable: In(1)
+    activate: In(1)
+    precharge: In(1)
+    refresh: In(1)
+    read: In(1)
+    write: In(1)
+    can_activate: Out(1)
+    can_refresh: Out(1)
+    can_precharge: Out(1)
+    can_read: Out(1)
+    can_write: Out(1)
+
+    def __init__(self, timing: TimingSet):
+        self.timing = timing
+        super().__init__()
+
+    @property
+    def key(self) -> tuple:
+        return astuple(self.timing)[2:]
+
+    def build(self, platform):
+        m = Module()
+        t = self.timing
+
+        def timer(name: str, start, clocks: int) -> Timer:
+            m.submodules[name] = timer = Timer(clocks)
+            m.d.comb += timer.start.eq(start)
+            return timer
+
+        rest = [
+            timer("tRC", self.activate, t.tRC), timer("tRP", self.precharge, t.tRP), timer("tRFCsb", self.refresh, t.tRFCsb),
+        ]
+        busy = [
+            timer("tRAS", self.activate, t.tRAS), timer("tRTP", self.read, t.tRTP), timer("tWR", self.write, t.write_end + t.tWR),
+        ]
+        read, write = timer("tRCDRD", self.activate, t.tRCDRD), timer("tRCDWR", self.activate, t.tRCDWR)
+        m.d.comb += [
+            self.can_activate.eq(rest[0].soon & rest[1].soon & rest[2].soon),
+            self.can_refresh.eq(rest[0].ready & rest[1].ready & rest[2].ready),
+            self.can_precharge.eq(busy[0].ready & busy[1].ready & busy[2].ready),
+            self.can_read.eq(read.ready),
+            self.can_write.eq(write.ready),
+        ]
+        return EnableInserter(self.enable)(m)

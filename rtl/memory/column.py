@@ -1,0 +1,84 @@
+"""Sends the column commands: in order but for a small window, in which bank groups interleave."""
+
+from amaranth import Array, Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.memory.address import BANKS
+from rtl.memory.requests import SLOT_BITS, SLOTS, column_request
+
+__all__ = ["ColumnStage"]
+
+
+class ColumnStage(wiring.Component):
+    """The oldest access of the window whose timers allow it goes out, one a clock at most, but never past one of the other direction.
+
+    Two accesses to one atom can't overtake each other: in the same direction and bank they have the same timers. Four entries hide
+    tCCD_L behind the other bank groups. A read gets its slot of the return buffer, in order, as it enters the window.
+
+    Members
+    -------
+    requests
+        Accesses whose rows are open or opening.
+    can_read, can_write
+        For each bank: bank and channel allow the command in this clock.
+    freed
+        Slots that the return buffer has given back so far, modulo 2 * SLOTS.
+    read, write, access
+        A command goes out in this clock, and to where.
+    """
+
+    ENTRIES = 4
+
+    def __init__(self):
+        super().__init__({
+            "requests": In(stream.Signature(column_request())), "can_read": In(BANKS), "can_write": In(BANKS),
+            "freed": In(SLOT_BITS + 1), "read": Out(1), "write": Out(1), "access": Out(column_request()),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        entries = [Signal(column_request(), name=f"entry{k}") for k in range(self.ENTRIES)]
+        valid = Signal(self.ENTRIES)
+
+        ready = Signal(self.ENTRIES)
+        for k, entry in enumerate(entries):
+            same = Cat(entries[0].write == other.write for other in entries[:k + 1]).all()
+            allowed = Array(Mux(entry.write, self.can_write, self.can_read))[entry.bank]
+            m.d.comb += ready[k].eq(valid[k] & same & allowed)
+        # One-hot, the oldest; and for each entry whether it or an older one leaves.
+        chosen, leaves = Signal(self.ENTRIES), Signal(self.ENTRIES)
+        for k in range(self.ENTRIES):
+            m.d.comb += [chosen[k].eq(ready[k] & ~ready[:k].any()), leaves[k].eq(ready[:k + 1].any())]
+            with m.If(chosen[k]):
+                m.d.comb += self.access.eq(entries[k])
+        go = ready.any()
+        m.d.comb += [self.read.eq(go & ~self.access.write), self.write.eq(go & self.access.write)]
+
+        slot = Signal(SLOT_BITS + 1)
+        room = (slot - self.freed)[:SLOT_BITS + 1] != SLOTS
+        enters = Signal()
+        incoming = Signal(column_request())
+        m.d.comb += [
+            # From registers only: an entry that leaves in this clock makes room in the next one.
+            self.requests.ready.eq(~valid[-1] & (self.requests.payload.write | room)),
+            enters.eq(self.requests.valid & self.requests.ready),
+            incoming.eq(self.requests.payload),
+        ]
+        with m.If(~self.requests.payload.write):
+            m.d.comb += incoming.slot.eq(slot)
+            with m.If(enters):
+                m.d.sync += slot.eq(slot + 1)
+
+        after = [*zip(valid, entries, strict=True), (0, incoming)]
+        for k in range(self.ENTRIES):
+            kept = Mux(leaves[k], after[k + 1][0], valid[k])
+            before = 1 if k == 0 else Mux(leaves[k - 1], valid[k], valid[k - 1])
+            # The first place that is free after the shift takes what enters.
+            takes = enters & ~kept & before
+            m.d.sync += valid[k].eq(kept | takes)
+            with m.If(takes):
+                m.d.sync += entries[k].eq(incoming)
+            with m.Elif(leaves[k]):
+                m.d.sync += entries[k].eq(after[k + 1][1])
+        return m
