@@ -1,0 +1,75 @@
+"""The memory controller with the device model, on both simulators; the offline checker reads the command traces."""
+
+import dataclasses
+
+import pytest
+
+from rtl.config import ChipConfig
+from rtl.memory.timing import TimingSet
+from sim.hbm.checker import check
+from sim.hbm.parameters import DEVICE
+from verif.memory.system import MemorySystem
+
+TESTS = "verif.memory.memory_tests"
+ROWS = 64
+
+
+def chip(timing: str, clock=(1, 1), bus_bytes: int = 16) -> ChipConfig:
+    return ChipConfig("memory", dram_rows=ROWS, dram_timing=timing, memory_clock=clock, bus_bytes=bus_bytes)
+
+
+def run(bench, config: ChipConfig, testcase, clocks: int, *, system=None, chunks: int = 0, **options):
+    """Runs and returns the offline checker's report."""
+    folder = bench.run(
+        system or MemorySystem(config), TESTS, params={"config": config.to_dict(), "clocks": clocks, "chunks": chunks},
+        testcase=testcase, sources=[DEVICE], plusargs=["+hbm_trace=commands.txt"], **options,
+    )
+    return check(folder / "commands.txt", TimingSet.load(config.dram_timing)), folder
+
+
+def judge(report):
+    assert report.ok, "\n".join(str(violation) for violation in report.violations[:5])
+    assert report.commands["MRS"] == 2 and report.commands["RD"] and report.commands["WR"]
+    assert report.owed <= 2
+
+
+QUICK = [("P3200", (1, 1), 16), ("D3200", (5, 8), 8), ("F3200", (1, 1), 32)]
+
+
+@pytest.mark.parametrize("timing, clock, bus_bytes", QUICK)
+def test_random(bench, timing, clock, bus_bytes):
+    if bench.simulator == "verilator" and timing != "P3200":
+        pytest.skip("the long tier runs every timing set on Verilator: each is a build of its own")
+    report, _ = run(bench, chip(timing, clock, bus_bytes), "random_traffic", 6000)
+    judge(report)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("bus_bytes", (8, 16, 32))
+@pytest.mark.parametrize("clock", ((1, 1), (5, 8)))
+@pytest.mark.parametrize("timing", TimingSet.names())
+def test_random_long(bench, timing, clock, bus_bytes):
+    config = chip(timing, clock, bus_bytes)
+    report, _ = run(bench, config, "random_traffic", 60_000)
+    judge(report)
+    refreshes = report.clocks / TimingSet.load(timing).tREFI
+    assert refreshes - 2 <= report.refreshes <= refreshes + 5
+
+
+def test_throughput(bench):
+    report, folder = run(bench, chip("P3200"), ("throughput", "latency"), 0, chunks=400)
+    print(*(line for line in (folder / "log.txt").read_text().splitlines() if "% of" in line or "first beat" in line), sep="\n")
+    judge(report)
+    assert report.refreshes >= report.clocks // TimingSet.load("P3200").tREFI - 1
+
+
+@pytest.mark.parametrize("parameter, rule", [("tRCDRD", "tRCDRD"), ("tFAW", "tFAW"), ("tWTR_L", "tWTR_L"), ("tRFCsb", "tRFCsb")])
+def test_fault(bench, parameter, rule):
+    """A controller that works by one value too small must be found out, by the device and by the offline checker."""
+    if bench.simulator == "verilator":
+        pytest.skip("each fault is a build of its own; Icarus builds in a second")
+    config = chip("F3200")
+    timing = TimingSet.load("F3200")
+    faulty = dataclasses.replace(timing, **{parameter: getattr(timing, parameter) - 1})
+    report, _ = run(bench, config, "random_traffic", 4000, system=MemorySystem(config, faulty), expect_failure=True)
+    assert rule in {violation.rule for violation in report.violations}
