@@ -14,11 +14,11 @@ __all__ = ["Refresh"]
 class Refresh(wiring.Component):
     """Single-bank refresh in rounds: each bank once, then tRFCsb before the next round.
 
-    A bank without accesses whose row has served a stream (at least `STREAM` column commands), or any bank while no access waits, is
-    refreshed in advance, the one used last first: a stream comes back to it last. At `FORCED` refreshes owed, the accesses are held
-    and banks are refreshed one after the other until the round ends or none is owed: for scattered accesses, this costs less than
-    banks that are missing now and then. `owed` counts bank refreshes, one each tREFIsb, and stays within -EARLY to some 2 * FORCED:
-    two for each bank, where eight are allowed.
+    A bank without accesses whose row has served a stream (`STREAM` column commands or more) is refreshed in advance, the one used last
+    first: a stream comes back to it last. So is any bank in a pause of `PAUSE` clocks, the one used longest ago first.
+    At `FORCED` refreshes owed, the accesses are held and banks are refreshed one after the other until the round ends or none is owed:
+    for scattered accesses this costs less than banks that are missing now and then. `owed` counts bank refreshes, one each tREFIsb, and
+    stays within -EARLY to some 2 * FORCED: two for each bank, where eight are allowed.
 
     Members
     -------
@@ -43,6 +43,7 @@ class Refresh(wiring.Component):
     FORCED = 16
     EARLY = 64
     STREAM = 16
+    PAUSE = 64
 
     open: In(BANKS)
     busy: In(BANKS)
@@ -101,15 +102,27 @@ class Refresh(wiring.Component):
             with m.Elif(self.used & mine & ~streamed[i]):
                 m.d.sync += served.eq(served + 1)
 
-        quiet = ~self.busy.any() & ~self.wanted_valid
-        eligible = Signal(BANKS)
-        chosen, chosen_valid = Signal(4), Signal()
-        m.d.comb += eligible.eq(~done & ~self.busy & (streamed | (quiet | self.hold).replicate(BANKS)))
-        for i in range(BANKS):
-            with m.If(eligible[i] & ~(eligible & ~later[i] & ~(1 << i)).any()):
-                m.d.comb += [chosen.eq(i), chosen_valid.eq(1)]
-
+        # Among banks that a stream has left, the one used last; in a pause, or with the accesses held, the one used first.
         drained = ~self.busy.any()
+        pause = Signal(range(self.PAUSE + 1))
+        quiet = pause == self.PAUSE
+        with m.If(~drained | self.wanted_valid):
+            m.d.sync += pause.eq(0)
+        with m.Elif(~quiet):
+            m.d.sync += pause.eq(pause + 1)
+        resting = Signal(BANKS)
+        left = Signal(BANKS)
+        chosen, chosen_valid = Signal(4), Signal()
+        m.d.comb += [
+            resting.eq(~done & ~self.busy), left.eq(resting & streamed & ~self.hold.replicate(BANKS)),
+            chosen_valid.eq(left.any() | (resting.any() & (quiet | self.hold))),
+        ]
+        for i in range(BANKS):
+            last_left = left[i] & ~(left & ~later[i] & ~(1 << i)).any()
+            first_used = resting[i] & ~left.any() & ~(resting & later[i] & ~(1 << i)).any()
+            with m.If(last_left | first_used):
+                m.d.comb += chosen.eq(i)
+
         m.d.comb += self.drained.eq(self.hold & drained)
         dropped = ~self.hold & self.wanted_valid & (self.wanted == self.target)
         with m.If(self.grant | Array(self.busy)[self.target] | dropped):

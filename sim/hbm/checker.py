@@ -81,8 +81,9 @@ def _rules(t: TimingSet) -> list[_Rule]:
 
 
 class _Checker:
-    def __init__(self, timing: TimingSet):
+    def __init__(self, timing: TimingSet, rows: int):
         self.timing = timing
+        self.row_count = rows
         self.report = Report()
         #: Rules by the event that they end in.
         self.rules: dict[str, list[_Rule]] = {}
@@ -193,7 +194,7 @@ class _Checker:
             self.bus("row", time, 2 if name == "ACT" else 1)
         if name == "ACT":
             self.activate(time + 1, bank)
-            if row is not None and row >= 32768:
+            if row is not None and row >= self.row_count:
                 self.violate("RANGE", time, f"there is no row {row}")
             self.rows[bank] = row
             self.note("ACT", time + 1, bank)
@@ -236,15 +237,15 @@ def _number(text: str, line: int) -> int | None:
     return int(text)
 
 
-def check(trace: "str | Path | Iterable[str]", timing: TimingSet, clocks: int | None = None) -> Report:
-    """Checks a trace: a path, or its lines. `clocks` is the length of the run, by default up to the last command.
+def check(trace: "str | Path | Iterable[str]", timing: TimingSet, clocks: int | None = None, rows: int = 32768) -> Report:
+    """Checks a trace: a path, or its lines. `clocks` is the length of the run, by default up to the last command; `rows` are a bank's.
 
     Raises :class:`TraceError` on a line that is no command, and where time runs backwards.
     """
     if isinstance(trace, (str, Path)):
         with open(trace) as file:
-            return check(file, timing, clocks)
-    checker = _Checker(timing)
+            return check(file, timing, clocks, rows)
+    checker = _Checker(timing, rows)
     now = 0
     for number, line in enumerate(trace, 1):
         words = line.split()

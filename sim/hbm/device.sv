@@ -4,8 +4,9 @@
 // 16 KiB of consecutive addresses. The device undoes the controller's address map, so a back door needs no map.
 // Time: a clock is a rising edge with `enable` high. A command is on the bus in its clock; ACT takes two. Write data are sampled WL
 // clocks after the command, read data are valid RL + 2 clocks after it.
-// Violations are printed as "HBM VIOLATION <rule> ..." (the first 20) and counted; `first_violation` holds the first one's code.
-// Plusargs: +hbm_trace=FILE writes the command trace, +hbm_load=FILE loads `mem` by $readmemh; channels above 0 append ".<CHANNEL>".
+// Violations are printed as "HBM VIOLATION <rule> ..." (the first 20) and counted, since the last reset; `first_violation` is a code below.
+// Plusargs: +hbm_trace=FILE writes the command trace (since the last reset), +hbm_load=FILE loads `mem` by $readmemh; channels above 0
+// append ".<CHANNEL>" to the name.
 
 /* verilator lint_off DECLFILENAME */
 /* verilator lint_off BLKSEQ */
@@ -323,7 +324,13 @@ module hbm_device #(
 
     always @(posedge clk)
         if (rst) begin
+            if (trace != 0 && now != EPOCH) begin
+                $fclose(trace);
+                trace = $fopen(path, "w");
+            end
             clear;
+            violations = 0;
+            first_violation = 0;
             read_valid <= 0;
         end else if (enable) begin
             if (column_operation != 0) column_command;

@@ -57,7 +57,7 @@ def test_random_long(bench, timing, clock, bus_bytes):
 
 
 def test_throughput(bench):
-    report, folder = run(bench, chip("P3200"), ("throughput", "latency"), 0, chunks=400)
+    report, folder = run(bench, chip("P3200"), "throughput", 0, chunks=400)
     print(*(line for line in (folder / "log.txt").read_text().splitlines() if "% of" in line or "first beat" in line), sep="\n")
     judge(report)
     assert report.refreshes >= report.clocks // TimingSet.load("P3200").tREFI - 1
