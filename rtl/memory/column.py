@@ -41,18 +41,18 @@ class ColumnStage(wiring.Component):
         entries = [Signal(column_request(), name=f"entry{k}") for k in range(self.ENTRIES)]
         valid = Signal(self.ENTRIES)
 
-        ready = Signal(self.ENTRIES)
+        # For each entry, whether it or an older one leaves; the oldest that is ready does.
+        leaves = [Signal(name=f"leaves{k}") for k in range(self.ENTRIES)]
+        go = leaves[-1]
         for k, entry in enumerate(entries):
             same = Cat(entries[0].write == other.write for other in entries[:k + 1]).all()
             allowed = Array(Mux(entry.write, self.can_write, self.can_read))[entry.bank]
-            m.d.comb += ready[k].eq(valid[k] & same & allowed)
-        # One-hot, the oldest; and for each entry whether it or an older one leaves.
-        chosen, leaves = Signal(self.ENTRIES), Signal(self.ENTRIES)
-        for k in range(self.ENTRIES):
-            m.d.comb += [chosen[k].eq(ready[k] & ~ready[:k].any()), leaves[k].eq(ready[:k + 1].any())]
-            with m.If(chosen[k]):
+            older = leaves[k - 1] if k else 0
+            m.d.comb += leaves[k].eq(older | (valid[k] & same & allowed))
+        m.d.comb += self.access.eq(entries[-1])
+        for k in reversed(range(self.ENTRIES - 1)):
+            with m.If(leaves[k]):
                 m.d.comb += self.access.eq(entries[k])
-        go = ready.any()
         m.d.comb += [self.read.eq(go & ~self.access.write), self.write.eq(go & self.access.write)]
 
         slot = Signal(SLOT_BITS + 1)
