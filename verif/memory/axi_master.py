@@ -42,6 +42,8 @@ class AxiMaster:
         self._rng = rng
         self._long_stalls = long_stalls
         self._stalled_until = {"b": 0, "r": 0}
+        #: Takes no read data while set.
+        self.stuck = False
         self._address = {"aw": deque(), "ar": deque()}
         self._beats: deque = deque()
         self._responses: deque[Transfer] = deque()
@@ -108,7 +110,8 @@ class AxiMaster:
         for channel in ("b", "r"):
             if self._long_stalls and self._rng.random() < 0.002:
                 self._stalled_until[channel] = self.clock + self._rng.randrange(200)
-            self._set(channel + "ready", int(self.clock >= self._stalled_until[channel] and not self._pause()))
+            ready = self.clock >= self._stalled_until[channel] and not self._pause() and not (self.stuck and channel == "r")
+            self._set(channel + "ready", int(ready))
 
     def _sample(self, offered: dict):
         for channel, queue in (("aw", self._address["aw"]), ("ar", self._address["ar"]), ("w", self._beats)):

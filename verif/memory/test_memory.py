@@ -58,6 +58,23 @@ def test_random_long(bench, timing, clock, bus_bytes):
     assert refreshes - 2 <= report.refreshes <= refreshes + 5
 
 
+@pytest.fixture
+def busy_refresh(tmp_path) -> str:
+    """A set that nobody tuned for: refresh four times as often as in F3200."""
+    timing = dataclasses.replace(TimingSet.load("F3200"), tREFI=1264, tREFIsb=79)
+    path = tmp_path / "busy.toml"
+    values = "\n".join(f"{key} = {getattr(timing, key)}" for key in TimingSet.parameters())
+    path.write_text(f'name = "busy"\ntCK = 0.625\n[nCK]\n{values}\n')
+    return str(path)
+
+
+def test_stuck_port(bench, busy_refresh):
+    if bench.simulator == "verilator":
+        pytest.skip("a build of its own; Icarus builds in a second")
+    report, _ = run(bench, chip(busy_refresh), ("random_traffic", "stuck_port"), 3000)
+    judge(report)
+
+
 def test_throughput(bench):
     report, folder = run(bench, chip("P3200"), "throughput", 0, chunks=400)
     print(*(line for line in (folder / "log.txt").read_text().splitlines() if "% of" in line or "first beat" in line), sep="\n")
