@@ -44,7 +44,7 @@ class AxiMaster:
         self._stalled_until = {"b": 0, "r": 0}
         #: Takes no read data while set.
         self.stuck = False
-        self._address = {"aw": deque(), "ar": deque()}
+        self._address: dict[str, deque] = {"aw": deque(), "ar": deque()}
         self._beats: deque = deque()
         self._responses: deque[Transfer] = deque()
         self._returns: deque[Transfer] = deque()
