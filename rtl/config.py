@@ -66,7 +66,7 @@ class ChipConfig:
     #: HBM pseudo-channels, and the DRAM rows of each bank (16 banks of 1 KiB pages, so 16 KiB a row).
     channels: int = 1
     dram_rows: int = 2048
-    #: DRAM timing set: a name of `sim/hbm/timing/` or a TOML file.
+    #: DRAM timing set: a name of `rtl/memory/timing_sets/` or a TOML file.
     dram_timing: str = "P3200"
     #: The memory side steps on `memory_clock[0]` of `memory_clock[1]` clocks.
     memory_clock: tuple[int, int] = (1, 1)
