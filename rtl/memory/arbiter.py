@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.memory.address import AddressMap
-from rtl.memory.requests import read_request, row_request, write_request
+from rtl.memory.requests import READ_SLOTS, SLOT_BITS, read_request, row_request, write_request
 
 __all__ = ["Arbiter"]
 
@@ -19,7 +19,9 @@ class Arbiter(wiring.Component):
     Members
     -------
     reads, writes
-        Atoms in the order of their port.
+        Atoms in the order of their port. A read takes a slot of the return buffer, in order; without one it waits.
+    freed
+        Slots that the return buffer has given back so far, modulo 2 * READ_SLOTS.
     requests
         Located, with the bank bits hashed.
     """
@@ -32,7 +34,7 @@ class Arbiter(wiring.Component):
         super().__init__({
             "reads": In(stream.Signature(read_request(address_map.atom_bits))),
             "writes": In(stream.Signature(write_request(address_map.atom_bits, id_bits))),
-            "requests": Out(stream.Signature(row_request())),
+            "freed": In(SLOT_BITS + 1), "requests": Out(stream.Signature(row_request())),
         })
 
     def elaborate(self, platform):
@@ -40,7 +42,9 @@ class Arbiter(wiring.Component):
         writing = Signal()
         run = Signal(range(self.RUN + 1))
         dry = Signal(range(self.PATIENCE + 1))
-        here, other = Mux(writing, self.writes.valid, self.reads.valid), Mux(writing, self.reads.valid, self.writes.valid)
+        slot = Signal(SLOT_BITS + 1)
+        reading = self.reads.valid & ((slot - self.freed)[:SLOT_BITS + 1] != READ_SLOTS)
+        here, other = Mux(writing, self.writes.valid, reading), Mux(writing, reading, self.writes.valid)
         free = ~self.requests.valid | self.requests.ready
         turn = other & ((run == self.RUN) | (~here & (dry == self.PATIENCE)))
         step = Signal()
@@ -48,6 +52,8 @@ class Arbiter(wiring.Component):
             step.eq(here & free & ~turn),
             self.reads.ready.eq(step & ~writing), self.writes.ready.eq(step & writing),
         ]
+        with m.If(self.reads.ready):
+            m.d.sync += slot.eq(slot + 1)
         with m.If(turn):
             m.d.sync += [writing.eq(~writing), run.eq(0), dry.eq(0)]
         with m.Elif(step):
@@ -61,6 +67,6 @@ class Arbiter(wiring.Component):
                 # A write in error has nothing to access; its response goes out as it passes.
                 self.requests.valid.eq(step & ~(writing & self.writes.payload.error)),
                 *self.map.assign(out.location, Mux(writing, self.writes.payload.atom, self.reads.payload.atom)),
-                out.write.eq(writing), out.slot.eq(self.writes.payload.slot), out.activate.eq(0),
+                out.write.eq(writing), out.slot.eq(Mux(writing, self.writes.payload.slot, slot[:SLOT_BITS])), out.activate.eq(0),
             ]
         return m

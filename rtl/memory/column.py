@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.memory.address import BANKS
-from rtl.memory.requests import SLOT_BITS, SLOTS, column_request
+from rtl.memory.requests import column_request
 
 __all__ = ["ColumnStage"]
 
@@ -14,7 +14,7 @@ class ColumnStage(wiring.Component):
     """The oldest access of the window whose timers allow it goes out, one a clock at most, but never past one of the other direction.
 
     Two accesses to one atom can't overtake each other: in the same direction and bank they have the same timers. Four entries hide
-    tCCD_L behind the other bank groups. A read gets its slot of the return buffer, in order, as it enters the window.
+    tCCD_L behind the other bank groups.
 
     Members
     -------
@@ -22,8 +22,6 @@ class ColumnStage(wiring.Component):
         Accesses whose rows are open or opening.
     can_read, can_write
         For each bank: bank and channel allow the command in this clock.
-    freed
-        Slots that the return buffer has given back so far, modulo 2 * SLOTS.
     read, write, access
         A command goes out in this clock, and to where.
     """
@@ -33,7 +31,7 @@ class ColumnStage(wiring.Component):
     def __init__(self):
         super().__init__({
             "requests": In(stream.Signature(column_request())), "can_read": In(BANKS), "can_write": In(BANKS),
-            "freed": In(SLOT_BITS + 1), "read": Out(1), "write": Out(1), "access": Out(column_request()),
+            "read": Out(1), "write": Out(1), "access": Out(column_request()),
         })
 
     def elaborate(self, platform):
@@ -55,21 +53,9 @@ class ColumnStage(wiring.Component):
                 m.d.comb += self.access.eq(entries[k])
         m.d.comb += [self.read.eq(go & ~self.access.write), self.write.eq(go & self.access.write)]
 
-        slot = Signal(SLOT_BITS + 1)
-        room = (slot - self.freed)[:SLOT_BITS + 1] != SLOTS
-        enters = Signal()
-        incoming = Signal(column_request())
-        m.d.comb += [
-            # From registers only: an entry that leaves in this clock makes room in the next one.
-            self.requests.ready.eq(~valid[-1] & (self.requests.payload.write | room)),
-            enters.eq(self.requests.valid & self.requests.ready),
-            incoming.eq(self.requests.payload),
-        ]
-        with m.If(~self.requests.payload.write):
-            m.d.comb += incoming.slot.eq(slot)
-            with m.If(enters):
-                m.d.sync += slot.eq(slot + 1)
-
+        # From registers only: an entry that leaves in this clock makes room in the next one.
+        m.d.comb += self.requests.ready.eq(~valid[-1])
+        enters, incoming = self.requests.valid & self.requests.ready, self.requests.payload
         after = [*zip(valid, entries, strict=True), (0, incoming)]
         for k in range(self.ENTRIES):
             kept = Mux(leaves[k], after[k + 1][0], valid[k])

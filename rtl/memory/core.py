@@ -30,7 +30,7 @@ class MemoryCore(wiring.Component):
     reads, writes
         Atoms to access. A write that has been taken is seen by every read taken later.
     freed
-        Slots that the return buffer has given back so far, modulo 2 * SLOTS.
+        Slots that the return buffer has given back so far, modulo 2 * READ_SLOTS.
     row, column
         Commands to the device.
     write_slot, write_slot_valid
@@ -72,6 +72,7 @@ class MemoryCore(wiring.Component):
         wiring.connect(m, wiring.flipped(self.writes), arbiter.writes)
         wiring.connect(m, arbiter.requests, opener.requests)
         wiring.connect(m, opener.columns, columns.requests)
+        m.d.comb += arbiter.freed.eq(self.freed)
         self._row_commands(m)
         self._column_commands(m)
         self._write_data(m)
@@ -159,7 +160,6 @@ class MemoryCore(wiring.Component):
         columns, channel, access = self._columns, self._channel, self._columns.access
         go = columns.read | columns.write
         m.d.comb += [
-            columns.freed.eq(self.freed),
             channel.read.eq(columns.read), channel.write.eq(columns.write), channel.column_group.eq(access.bank[:2]),
             self._opener.column.eq(go), self._opener.column_bank.eq(access.bank),
             self._refresh.used.eq(go), self._refresh.used_bank.eq(access.bank),
@@ -187,9 +187,11 @@ class MemoryCore(wiring.Component):
         m.d.comb += [self.write_slot_valid.eq(valid), self.write_slot.eq(slot)]
 
     def _read_slots(self, m: Module):
-        """Atoms come back in the order of their commands: a ring of their slots, as large as the return buffer."""
-        slots = Array(Signal(SLOT_BITS, name=f"read_slot{k}") for k in range(1 << SLOT_BITS))
-        head, tail = Signal(SLOT_BITS), Signal(SLOT_BITS)
+        """Atoms come back in the order of their commands: a ring of the slots of those under way."""
+        # From decision to data RL + 3 clocks pass, with a read in every second of them.
+        bits = ((self.timing.RL + 4) // 2).bit_length()
+        slots = Array(Signal(SLOT_BITS, name=f"read_slot{k}") for k in range(1 << bits))
+        head, tail = Signal(bits), Signal(bits)
         with m.If(self._columns.read):
             m.d.sync += [slots[tail].eq(self._columns.access.slot), tail.eq(tail + 1)]
         with m.If(self.read_taken):

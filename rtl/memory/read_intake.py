@@ -8,7 +8,7 @@ from rtl.bus.axi import CHUNK_BYTES, Response
 from rtl.common.sram import SramDual
 from rtl.common.stream import StreamFifo, StreamRegister
 from rtl.memory.address import ATOM_BYTES
-from rtl.memory.requests import SLOT_BITS, SLOTS, read_request
+from rtl.memory.requests import READ_SLOTS, SLOT_BITS, read_request
 from rtl.memory.write_intake import burst_layout
 
 __all__ = ["ReadIntake", "ReadReturn", "beat_layout"]
@@ -77,7 +77,7 @@ class ReadReturn(wiring.Component):
     atom, slot, atom_valid
         An atom from the device; never stalled.
     freed
-        Number of slots given back so far, modulo 2 * SLOTS: whoever hands slots out stops at SLOTS more.
+        Number of slots given back so far, modulo 2 * READ_SLOTS: whoever hands slots out stops at READ_SLOTS more.
     beats
         Read data channel, from registers.
     """
@@ -95,17 +95,17 @@ class ReadReturn(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.buffer = buffer = SramDual(SLOTS, 8 * ATOM_BYTES)
+        m.submodules.buffer = buffer = SramDual(READ_SLOTS, 8 * ATOM_BYTES)
         m.submodules.beats = beats = StreamRegister(self._beat)
         wiring.connect(m, beats.output, wiring.flipped(self.beats))
 
         # Slots that hold an atom; the oldest is fetched as soon as the buffer's output is free.
-        full = Signal(SLOTS)
+        full = Signal(READ_SLOTS)
         oldest = self.freed[:SLOT_BITS]
         fetched, taken = Signal(), Signal()
         fetch = full.bit_select(oldest, 1) & (~fetched | taken)
-        arrives = (self.atom_valid << self.slot)[:SLOTS]
-        m.d.sync += full.eq((full | arrives) & ~(fetch << oldest)[:SLOTS])
+        arrives = (self.atom_valid << self.slot)[:READ_SLOTS]
+        m.d.sync += full.eq((full | arrives) & ~(fetch << oldest)[:READ_SLOTS])
         m.d.comb += [
             buffer.write.eq(self.atom_valid), buffer.write_address.eq(self.slot), buffer.write_data.eq(self.atom),
             buffer.read_enable.eq(fetch), buffer.read_address.eq(oldest),

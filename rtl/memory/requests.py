@@ -5,12 +5,18 @@ from amaranth.lib import data
 
 from rtl.memory.address import Location
 
-__all__ = ["SLOTS", "SLOT_BITS", "column_request", "read_request", "row_request", "write_request"]
+__all__ = ["READ_SLOTS", "SLOT_BITS", "WRITE_SLOTS", "column_request", "read_request", "row_request", "write_request"]
 
-#: Atoms in the write buffer, and in the return buffer. A read holds its slot from just before its command until the port takes the
-#: atom: RL + 2 clocks and a short pipe, at an atom in two clocks; 32 slots stream without a gap up to RL = 48.
-SLOTS = 32
-SLOT_BITS = 5
+#: Atoms in the write buffer: as many as the opener looks ahead.
+WRITE_SLOTS = 32
+
+#: Atoms in the return buffer. A read takes its slot as it passes the arbiter, so that whatever the port does, the accesses behind the
+#: arbiter come to their end and the banks to their refresh. 64 cover the opener (32), the column stage (4), RL + 2 clocks at an atom in
+#: two clocks, and the pipe.
+READ_SLOTS = 64
+
+#: A request holds a slot of either.
+SLOT_BITS = 6
 
 
 def read_request(atom_bits: int) -> data.StructLayout:

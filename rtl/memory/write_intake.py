@@ -8,7 +8,7 @@ from rtl.bus.axi import CHUNK_BYTES, Burst
 from rtl.common.sram import SramDual
 from rtl.common.stream import StreamFifo, StreamRegister
 from rtl.memory.address import ATOM_BYTES
-from rtl.memory.requests import SLOT_BITS, SLOTS, write_request
+from rtl.memory.requests import SLOT_BITS, WRITE_SLOTS, write_request
 
 __all__ = ["WriteIntake", "burst_layout", "burst_legal"]
 
@@ -63,28 +63,29 @@ class WriteIntake(wiring.Component):
         m = Module()
         m.submodules.bursts = bursts = StreamFifo(self._burst, 8)
         m.submodules.beats = beats = StreamRegister(self._beat)
-        m.submodules.requests = requests = StreamFifo(write_request(self._atom_bits, self._id_bits), SLOTS)
+        m.submodules.requests = requests = StreamFifo(write_request(self._atom_bits, self._id_bits), WRITE_SLOTS)
         wiring.connect(m, wiring.flipped(self.bursts), bursts.input)
         wiring.connect(m, wiring.flipped(self.beats), beats.input)
         wiring.connect(m, requests.output, wiring.flipped(self.requests))
 
         # The buffer: bytes and strobes of a beat side by side, so that one beat is one write granule.
         granule = 9 * self.bus_bytes
-        m.submodules.buffer = buffer = SramDual(SLOTS, granule * self.atom_beats, granularity=granule)
+        slot_bits = (WRITE_SLOTS - 1).bit_length()
+        m.submodules.buffer = buffer = SramDual(WRITE_SLOTS, granule * self.atom_beats, granularity=granule)
         granules = [buffer.read_data.word_select(k, granule) for k in range(self.atom_beats)]
         m.d.comb += [
-            buffer.read_enable.eq(self.read_slot_valid), buffer.read_address.eq(self.read_slot),
+            buffer.read_enable.eq(self.read_slot_valid), buffer.read_address.eq(self.read_slot[:slot_bits]),
             self.data.eq(Cat(granule[:8 * self.bus_bytes] for granule in granules)),
             self.strobe.eq(Cat(granule[8 * self.bus_bytes:] for granule in granules)),
         ]
 
         # Slots are taken in order and freed in almost that order: the oldest one frees those behind it that are done.
-        taken, freed = Signal(SLOT_BITS + 1), Signal(SLOT_BITS + 1)
-        done = Signal(SLOTS)
-        room = (taken - freed)[:SLOT_BITS + 1] != SLOTS
-        frees = done.bit_select(freed[:SLOT_BITS], 1)
-        ends = (self.read_slot_valid << self.read_slot)[:SLOTS]
-        m.d.sync += done.eq((done | ends) & ~(frees << freed[:SLOT_BITS])[:SLOTS])
+        taken, freed = Signal(slot_bits + 1), Signal(slot_bits + 1)
+        done = Signal(WRITE_SLOTS)
+        room = (taken - freed)[:slot_bits + 1] != WRITE_SLOTS
+        frees = done.bit_select(freed[:slot_bits], 1)
+        ends = (self.read_slot_valid << self.read_slot[:slot_bits])[:WRITE_SLOTS]
+        m.d.sync += done.eq((done | ends) & ~(frees << freed[:slot_bits])[:WRITE_SLOTS])
         with m.If(frees):
             m.d.sync += freed.eq(freed + 1)
 
@@ -102,7 +103,7 @@ class WriteIntake(wiring.Component):
             beats.output.ready.eq(step), bursts.output.ready.eq(step & last),
             requests.input.valid.eq(step & Mux(burst.legal, closes, last)),
             requests.input.payload.atom.eq(Cat(position[(self.atom_beats - 1).bit_length():], burst.chunk)),
-            requests.input.payload.slot.eq(taken), requests.input.payload.id.eq(burst.id),
+            requests.input.payload.slot.eq(taken[:slot_bits]), requests.input.payload.id.eq(burst.id),
             requests.input.payload.last.eq(last), requests.input.payload.error.eq(~burst.legal),
             buffer.write_address.eq(taken),
         ]

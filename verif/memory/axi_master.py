@@ -31,15 +31,20 @@ class Transfer:
 class AxiMaster:
     """Drives at the falling edge and samples in the read-only phase of the same time step.
 
-    `stall` is the probability that a channel pauses for a clock. Responses are expected in the order of each direction's requests.
+    `stall` is the probability that a channel pauses for a clock; with `long_stalls`, a response channel is now and then not ready for up
+    to 200 clocks, so that what lies behind it fills up. Responses are expected in the order of each direction's requests.
     """
 
-    def __init__(self, dut, bus_bytes: int, rng, stall: float = 0.3):
+    def __init__(self, dut, bus_bytes: int, rng, stall: float = 0.3, long_stalls: bool = False):
         self._dut = dut
         self.bus_bytes = bus_bytes
         self.stall = stall
         self._rng = rng
-        self._address = {"aw": deque(), "ar": deque()}
+        self._long_stalls = long_stalls
+        self._stalled_until = {"b": 0, "r": 0}
+        #: Takes no read data while set.
+        self.stuck = False
+        self._address: dict[str, deque] = {"aw": deque(), "ar": deque()}
         self._beats: deque = deque()
         self._responses: deque[Transfer] = deque()
         self._returns: deque[Transfer] = deque()
@@ -102,8 +107,11 @@ class AxiMaster:
             self._set("wvalid", 1)
         elif "w" not in offered:
             self._set("wvalid", 0)
-        self._set("bready", int(not self._pause()))
-        self._set("rready", int(not self._pause()))
+        for channel in ("b", "r"):
+            if self._long_stalls and self._rng.random() < 0.002:
+                self._stalled_until[channel] = self.clock + self._rng.randrange(200)
+            ready = self.clock >= self._stalled_until[channel] and not self._pause() and not (self.stuck and channel == "r")
+            self._set(channel + "ready", int(ready))
 
     def _sample(self, offered: dict):
         for channel, queue in (("aw", self._address["aw"]), ("ar", self._address["ar"]), ("w", self._beats)):

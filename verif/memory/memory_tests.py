@@ -1,9 +1,13 @@
-"""Controller and device together: random traffic against a model of the bytes, and throughput."""
+"""Controller and device together: random traffic against a model of the bytes, and throughput.
+
+The device keeps its data from one test to the next; only `random_traffic`, the first, relies on zeros.
+"""
 
 import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from rtl.bus.axi import CHUNK_BYTES, Response
+from rtl.memory.timing import TimingSet
 from sim.hbm.parameters import RULES
 from verif.common import clock
 from verif.common.params import config, params, rng
@@ -97,11 +101,12 @@ async def _finish(transfer: Transfer, chunk: int, model: Model, refused: bool):
 
 @cocotb.test()
 async def random_traffic(dut):
-    """cp_random: mixed bursts, partial atoms, refused bursts, stalls on every channel; every byte read is compared."""
+    """cp_random: mixed bursts, partial atoms, refused bursts, stalls on every channel; every byte read is compared, and at the end most of
+    those that were written."""
     chip, random = config(), rng("traffic")
     clocks = params()["clocks"]
     await _start(dut, 4 * clocks + 40_000)
-    axi = AxiMaster(dut, chip.bus_bytes, rng("axi"), stall=0.2)
+    axi = AxiMaster(dut, chip.bus_bytes, rng("axi"), stall=0.2, long_stalls=True)
     model, traffic = Model(), Traffic(chip, random)
     bursts = refusals = 0
     while axi.clock < clocks:
@@ -124,9 +129,73 @@ async def random_traffic(dut):
         refusals += refused
     while axi.in_flight:
         await RisingEdge(dut.clk)
+    # What was written next to the bytes that were meant to be written shows up here.
+    written = sorted({address // CHUNK_BYTES for address in model.bytes})
+    for chunk in random.sample(written, min(len(written), params()["read_back"])):
+        while axi.in_flight > 12:
+            await RisingEdge(dut.clk)
+        model.reading[chunk] = 1
+        transfer = Transfer(False, chunk * CHUNK_BYTES, CHUNK_BYTES // chip.bus_bytes)
+        axi.push(transfer)
+        cocotb.start_soon(_finish(transfer, chunk, model, False))
+    while axi.in_flight:
+        await RisingEdge(dut.clk)
+    # In the pause, banks are refreshed in advance, one round after the other.
+    await ClockCycles(dut.clk, 1200)
     _judge(dut)
     dut._log.info(f"{bursts} bursts, {refusals} refused, {axi.clock} clocks")
     assert bursts > 20 and refusals
+
+
+@cocotb.test()
+async def read_after_write(dut):
+    """cp_order: a read that follows a write's response sees it, and of two writes in flight to one place the later one stays."""
+    chip, random = config(), rng("order")
+    await _start(dut, 60_000)
+    axi = AxiMaster(dut, chip.bus_bytes, rng("axi"), stall=0.1)
+    full = (1 << chip.bus_bytes) - 1
+    chunks = [random.randrange(chip.channel_bytes) & -CHUNK_BYTES for _ in range(4)]
+    for _ in range(25):
+        address = random.choice(chunks)
+        beats = random.choice((1, 2, CHUNK_BYTES // chip.bus_bytes))
+        data = bytearray(random.randbytes(beats * chip.bus_bytes))
+        # Reads of other places keep the other direction busy.
+        noise = [axi.push(Transfer(False, (address + 16384 * k) % chip.channel_bytes, beats)) for k in range(1, 4)]
+        axi.push(Transfer(True, address, beats, data=bytearray(len(data)), strobes=[full] * beats))
+        later = axi.push(Transfer(True, address, beats, data=data, strobes=[full] * beats))
+        await later.done.wait()
+        read = axi.push(Transfer(False, address, beats))
+        await read.done.wait()
+        assert read.data == data, f"read {read.data.hex()} at {address:#x}, not {data.hex()}"
+        assert all(transfer.done.is_set() for transfer in noise)
+    _judge(dut)
+
+
+@cocotb.test()
+async def stuck_port(dut):
+    """cp_stuck: a port that takes no read data stops neither writes nor refresh."""
+    chip = config()
+    timing = TimingSet.load(chip.dram_timing)
+    await _start(dut, 80_000)
+    axi = AxiMaster(dut, chip.bus_bytes, rng("axi"), stall=0)
+    beats, full = CHUNK_BYTES // chip.bus_bytes, (1 << chip.bus_bytes) - 1
+    for n in range(30):
+        last = axi.push(Transfer(True, 256 * n, beats, data=bytearray([n + 1] * CHUNK_BYTES), strobes=[full] * beats))
+    await last.done.wait()
+    axi.stuck = True
+    reads = [axi.push(Transfer(False, 256 * n, beats)) for n in range(30)]
+    await ClockCycles(dut.clk, 500)
+    for n in range(12):
+        write = axi.push(Transfer(True, 16384 * (n + 4), beats, data=bytearray([n] * CHUNK_BYTES), strobes=[full] * beats))
+        await write.done.wait()
+    await ClockCycles(dut.clk, 10 * timing.tREFI)
+    assert not any(read.done.is_set() for read in reads)
+    _judge(dut)
+    axi.stuck = False
+    for n, read in enumerate(reads):
+        await read.done.wait()
+        assert read.data == bytes([n + 1] * CHUNK_BYTES)
+    _judge(dut)
 
 
 async def _stream(dut, axi: AxiMaster, transfers) -> float:
@@ -188,5 +257,5 @@ async def throughput(dut):
     dut._log.info(f"{chip.dram_timing}: first beat after {clocks[0]} clocks from a closed bank, {clocks[1]} from an open row")
     _judge(dut)
     for name in ("sequential read", "sequential write"):
-        assert results[name] >= 0.85 * peak, f"{name}: {results[name] / peak:.3f} of peak"
+        assert results[name] >= params()["least"] * peak, f"{name}: {results[name] / peak:.3f} of peak"
     assert clocks[1] < clocks[0] < 200
