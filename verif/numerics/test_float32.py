@@ -1,0 +1,146 @@
+"""FP32 operations of the golden model against MPFR (gmpy2) and exact integers."""
+
+import struct
+
+import gmpy2
+import numpy as np
+import pytest
+
+from rtl.formats import Format
+from sim.golden import float32
+from verif.numerics import exact
+from verif.numerics.operands import centred, corners, cross, mixed
+
+NAN = 0x7FC00000
+#: binary32: 24 bits of precision; MPFR's exponents are one more than IEEE's, and emin is that of the smallest subnormal.
+BINARY32 = gmpy2.context(precision=24, emin=-148, emax=128, subnormalize=True, round=gmpy2.RoundToNearest)
+
+
+def mpfr(code: int) -> gmpy2.mpfr:
+    return gmpy2.mpfr(struct.unpack("<f", struct.pack("<I", code))[0])
+
+
+def code_of(value: gmpy2.mpfr) -> int:
+    return NAN if gmpy2.is_nan(value) else struct.unpack("<I", struct.pack("<f", float(value)))[0]
+
+
+def mpfr_result(operation: str, *codes: int) -> int:
+    numbers = [mpfr(code) for code in codes]
+    with BINARY32:
+        if operation == "fma":
+            return code_of(gmpy2.fma(*numbers))
+        if operation == "add":
+            return code_of(numbers[0] + numbers[1])
+        if operation == "sub":
+            return code_of(numbers[0] - numbers[1])
+        return code_of(numbers[0] * numbers[1])
+
+
+def compare(operation: str, *operands: np.ndarray) -> None:
+    result = getattr(float32, operation)(*operands)
+    assert result.dtype == np.uint32
+    for *codes, got in zip(*(array.tolist() for array in operands), result.tolist(), strict=True):
+        expected = mpfr_result(operation, *codes)
+        assert got == expected, f"{operation} {' '.join(f'{code:08x}' for code in codes)}: {got:08x}, not {expected:08x}"
+
+
+def near_ties(rng: np.random.Generator, count: int) -> list[np.ndarray]:
+    """fma operands whose sum lies on, or just beside, a tie of the 24-bit result: few product bits and a distant, tiny or equal c."""
+    a, b, c = (centred(rng, Format.FP32, count, 3) for _ in range(3))
+    a &= np.uint32(0xFFFFF800)
+    b &= np.uint32(0xFFFFF000)
+    kind = rng.integers(0, 4, count)
+    tiny = centred(rng, Format.FP32, count, 24, -70)
+    product = float32.mul(a, b) ^ np.uint32(0x80000000)
+    power = (centred(rng, Format.FP32, count, 26)) & np.uint32(0xFF800000)
+    return [a, b, np.choose(kind, [c & np.uint32(0xFFFFFF00), tiny, product, power])]
+
+
+def around_subnormals(rng: np.random.Generator, count: int) -> list[np.ndarray]:
+    """Products and sums around 2^-126 and 2^-149."""
+    a = centred(rng, Format.FP32, count, 3, -70)
+    b = centred(rng, Format.FP32, count, 14, -66)
+    c = rng.integers(0, 1 << 25, count).astype(np.uint32) | rng.integers(0, 2, count).astype(np.uint32) << 31
+    few = np.uint32(0xFFFF0000)
+    coarse = rng.integers(0, 2, count) == 0
+    return [np.where(coarse, a & few, a), np.where(coarse, b & few, b), c]
+
+
+def test_fma_on_all_corner_triples():
+    codes = corners(Format.FP32)
+    compare("fma", *cross(codes, codes, codes[::2]))
+
+
+@pytest.mark.parametrize("kind", ("mixed", "near_ties", "around_subnormals"))
+def test_fma_random(kind, seed):
+    rng = np.random.default_rng(seed)
+    count = 30_000
+    if kind == "mixed":
+        compare("fma", *(mixed(rng, Format.FP32, count) for _ in range(3)))
+    else:
+        compare("fma", *globals()[kind](rng, count))
+
+
+def test_fma_where_two_roundings_differ():
+    """The binary64 sum lies midway between two FP32 values and the exact sum does not."""
+    a, b = 0x3F800001, 0x3F7FFFFE  # the product is 1 - 2^-46
+    for c in (0x33800000, 0xB3800000, 0x4B800000, 0xCB800001, 0x80000000):
+        compare("fma", np.uint32([a]), np.uint32([b]), np.uint32([c]))
+    # 1 + 2^-24 (the tie) + 2^-80: rounds up; minus 2^-80: rounds down.
+    tie = [np.uint32([0x3F800001]), np.uint32([0x3F800001])]
+    compare("fma", *tie, np.uint32([0x27800000]))
+    for tiny in (0x17800000, 0x97800000):
+        half, one = np.float32(2.0**-24).view(np.uint32), 0x3F800000
+        first = float32.fma(np.uint32([half]), np.uint32([one]), np.uint32([one]))
+        assert first[0] == one
+        # (2^-24 + 2^-47) * 1 + 1 needs 48 bits; with c = 1 it lies above the tie by less than half a unit of binary64.
+        compare("fma", np.uint32([half + 1]), np.uint32([one]), np.uint32([one]))
+        compare("fma", np.uint32([0x4B800001]), np.uint32([0x3F000000]), np.uint32([tiny]))
+
+
+def test_fma_against_exact_integers(seed):
+    rng = np.random.default_rng(seed)
+    parts = [near_ties(rng, 3000), around_subnormals(rng, 3000), [mixed(rng, Format.FP32, 3000) for _ in range(3)]]
+    a, b, c = (np.concatenate(codes) for codes in zip(*parts, strict=True))
+    for x, y, z, got in zip(a.tolist(), b.tolist(), c.tolist(), float32.fma(a, b, c).tolist(), strict=True):
+        assert got == exact.fma(x, y, z), f"{x:08x} {y:08x} {z:08x}"
+
+
+@pytest.mark.parametrize("operation", ("add", "sub", "mul"))
+def test_two_operands(operation, seed):
+    rng = np.random.default_rng(seed)
+    codes = corners(Format.FP32)
+    compare(operation, *cross(codes, codes))
+    compare(operation, mixed(rng, Format.FP32, 20_000), mixed(rng, Format.FP32, 20_000))
+    a, b, c = around_subnormals(rng, 10_000)
+    compare(operation, *((a, b) if operation == "mul" else (c, c[::-1])))
+
+
+def test_maximum_and_minimum(seed):
+    codes = np.concatenate([corners(Format.FP32), mixed(np.random.default_rng(seed), Format.FP32, 150)])
+    a, b = cross(codes, codes)
+    greater, lesser = float32.maximum(a, b).tolist(), float32.minimum(a, b).tolist()
+    for x, y, high, low in zip(a.tolist(), b.tolist(), greater, lesser, strict=True):
+        p, q = mpfr(x), mpfr(y)
+        if gmpy2.is_nan(p) or gmpy2.is_nan(q):
+            assert (high, low) == (NAN, NAN)
+        else:
+            x_first = p < q or (p == q and x >> 31 >= y >> 31)
+            assert (low, high) == ((x, y) if x_first else (y, x))
+
+
+def test_shapes_broadcast():
+    a, b = np.full((3, 1), 0x3F800000, np.uint32), np.full((1, 4), 0x40000000, np.uint32)
+    assert np.array_equal(float32.fma(a, b, np.uint32(0x3F800000)), np.full((3, 4), 0x40400000))
+    assert float32.add(np.uint32(0x3F800000), np.uint32(0x3F800000)) == 0x40000000
+
+
+@pytest.mark.long
+def test_fma_long(seed):
+    rng = np.random.default_rng(seed)
+    codes = corners(Format.FP32)
+    compare("fma", *cross(codes, codes, codes))
+    for _ in range(10):
+        compare("fma", *(mixed(rng, Format.FP32, 200_000) for _ in range(3)))
+        compare("fma", *near_ties(rng, 200_000))
+        compare("fma", *around_subnormals(rng, 200_000))
