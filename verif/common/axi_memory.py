@@ -35,7 +35,7 @@ class AxiMemory:
     in flight; an offer stays until it is taken; WLAST comes with the last beat; write beats have at least one strobe. The
     identifier comes back as it was sent.
 
-    Set `fail(first, last)` to answer bursts that touch those fabric addresses with SLVERR or DECERR: a failing write changes nothing.
+    After `fail(first, last)`, bursts that touch those fabric addresses are answered with SLVERR or DECERR; a failing write changes nothing.
     """
 
     def __init__(
@@ -44,6 +44,9 @@ class AxiMemory:
     ):
         self._dut = dut
         self._prefix = prefix
+        self._ports = {name: getattr(dut, f"{prefix}__{name}") for name in signature.members}
+        #: What the inputs were last set to: a simulator's port is slow to write.
+        self._driven: dict[str, int] = {}
         self._width = signature.data_bytes
         self._spaces = [l3, np.zeros(0, np.uint8) if l2 is None else l2]
         self._rng = random.Random(rng.random())
@@ -76,11 +79,13 @@ class AxiMemory:
         """Nothing is in flight."""
         return not (self._reads or self._writes or self._data or self._responses)
 
-    def _port(self, name: str):
-        return getattr(self._dut, f"{self._prefix}__{name}")
-
     def _value(self, name: str) -> int:
-        return int(self._port(name).value)
+        return int(self._ports[name].value)
+
+    def _drive(self, name: str, value: int):
+        if self._driven.get(name) != value:
+            self._driven[name] = value
+            self._ports[name].value = value
 
     def _stalls(self) -> bool:
         return self.stall > 0 and self._rng.random() < self.stall
@@ -93,7 +98,7 @@ class AxiMemory:
             takes = {}
             for channel in ("ar", "aw", "w") if writes else ("ar",):
                 takes[channel] = not self._stalls()
-                self._port(f"{channel}ready").value = int(takes[channel])
+                self._drive(f"{channel}ready", int(takes[channel]))
             self._drive_r()
             if writes:
                 self._drive_b()
@@ -128,15 +133,16 @@ class AxiMemory:
         if not self._offered["r"]:
             burst = self._reads[0] if self._reads else None
             self._offered["r"] = burst is not None and burst.due <= self._cycle and not self._stalls()
-            # Undefined while not valid: make it visible.
-            self._port("rdata").value = self._rng.getrandbits(8 * self._width)
             if self._offered["r"]:
                 space, at = self._place(burst.address + burst.beat * self._width)
-                self._port("rdata").value = int.from_bytes(space[at:at + self._width].tobytes(), "little")
-                self._port("rresp").value = self._response(burst).value
-                self._port("rlast").value = int(burst.beat == burst.beats - 1)
-                self._port("rid").value = burst.identifier
-        self._port("rvalid").value = int(self._offered["r"])
+                self._drive("rdata", int.from_bytes(space[at:at + self._width].tobytes(), "little"))
+                self._drive("rresp", self._response(burst).value)
+                self._drive("rlast", int(burst.beat == burst.beats - 1))
+                self._drive("rid", burst.identifier)
+            elif self._driven.get("rvalid"):
+                # Undefined from here on: make it visible.
+                self._drive("rdata", self._rng.getrandbits(8 * self._width))
+        self._drive("rvalid", int(self._offered["r"]))
 
     def _drive_b(self):
         if not self._offered["b"]:
@@ -146,9 +152,9 @@ class AxiMemory:
                 response = self._response(burst)
                 if response is Response.OKAY:
                     self._store(burst)
-                self._port("bresp").value = response.value
-                self._port("bid").value = burst.identifier
-        self._port("bvalid").value = int(self._offered["b"])
+                self._drive("bresp", response.value)
+                self._drive("bid", burst.identifier)
+        self._drive("bvalid", int(self._offered["b"]))
 
     def _store(self, burst: _Burst):
         for beat, (word, strobe) in enumerate(burst.data):
