@@ -1,0 +1,100 @@
+"""The emitter: the same behaviour everywhere, the same bytes on every run, nothing but the named lint waivers."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from amaranth.sim import Simulator
+
+from rtl.config import PRESETS
+from sim.tools import verilator_environment
+from sim.verilog.emit import emit
+from verif.common.fault import Fault
+from verif.emitter.designs import PAYLOAD, Mixed
+
+ROOT = Path(__file__).parents[2]
+OUTPUTS = ("constant", "state", "sums", "folded", "read", "read_dual")
+
+
+def trace(seed: int, cycles: int = 200) -> list[tuple[dict, dict]]:
+    """Random inputs of each cycle and the outputs that Amaranth's simulator shows before the next edge."""
+    dut = Mixed()
+    rng = random.Random(seed)
+    steps = []
+
+    async def testbench(ctx):
+        for _ in range(cycles):
+            stimulus = {"a": rng.getrandbits(8), "go": rng.getrandbits(1)}
+            ctx.set(dut.a, PAYLOAD.from_bits(stimulus["a"]))
+            ctx.set(dut.go, stimulus["go"])
+            steps.append((stimulus, {name: ctx.get(getattr(dut, name)) for name in OUTPUTS}))
+            await ctx.tick()
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    return steps
+
+
+def test_behaviour(bench):
+    bench.run(Mixed(), "verif.emitter.emitter_tests", params={"trace": trace(bench.seed)})
+
+
+def test_behaviour_fault(bench):
+    bench.run(
+        Fault(Mixed(), "sums", 2, after=60), "verif.emitter.emitter_tests", params={"trace": trace(bench.seed)},
+        testcase="equals_the_simulator_of_amaranth", expect_failure=True,
+    )
+
+
+def test_repeated_blocks_are_emitted_once():
+    text = emit(Mixed(), "mixed").text
+    assert text.count("module step_") == 2
+    assert text.count("step_") > 4
+    assert "always @*" not in text
+
+
+def _emit_in_a_process(config: str, seed: int, folder: Path) -> bytes:
+    environment = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": str(ROOT)}
+    subprocess.run(
+        [sys.executable, "-m", "gcu.cli", "verilog", "--config", config, "-o", str(folder)], env=environment, check=True, timeout=300,
+        capture_output=True,
+    )
+    return (folder / "minigcu.sv").read_bytes()
+
+
+def test_chip_is_the_same_bytes_in_every_run(tmp_path):
+    texts = [_emit_in_a_process("tiny", seed, tmp_path / str(seed)) for seed in (1, 2)]
+    assert texts[0] == texts[1]
+    assert str(ROOT).encode() not in texts[0] and str(tmp_path).encode() not in texts[0]
+
+
+def lint(folder: Path) -> str:
+    """What Verilator says of an emitted chip beyond the named waivers."""
+    run = subprocess.run(
+        ["verilator", "--lint-only", "-Wall", "waivers.vlt", "minigcu.sv", "--top-module", "minigcu"], cwd=folder,
+        env=verilator_environment(), capture_output=True, text=True, check=False, timeout=600,
+    )
+    return (run.stdout + run.stderr)[-3000:] if run.returncode or run.stderr.strip() else ""
+
+
+def test_chip_lints_and_reads(tmp_path):
+    _emit_in_a_process("small", 1, tmp_path)
+    assert lint(tmp_path) == ""
+    subprocess.run(["iverilog", "-g2012", "-t", "null", "-s", "minigcu", "minigcu.sv"], cwd=tmp_path, check=True, timeout=300)
+    script = (
+        "from pyosys import libyosys as ys; d = ys.Design(); "
+        "ys.Pass.call(d, 'tee -q read_verilog -sv minigcu.sv'); ys.Pass.call(d, 'tee -q hierarchy -check -top minigcu')"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=300, capture_output=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("config", sorted(PRESETS))
+def test_presets(config, tmp_path):
+    _emit_in_a_process(config, 1, tmp_path)
+    assert lint(tmp_path) == ""
