@@ -119,11 +119,9 @@ class Array(wiring.Component):
         for format in operands(self.config):
             chosen = enter.a_format == format
             lanes, bits = self.config.lanes(format), 8 * group_bytes(self.config, format)
-            group = enter.a.word_select(row, bits)
-            if format is not Format.FP32:
-                valid = [enter.elements > row * lanes + lane for lane in range(lanes)]
-                group = group & Cat(bit.replicate(bits // lanes) for bit in valid)
-            else:
+            valid = [enter.elements > row * lanes + lane for lane in range(lanes)]
+            group = enter.a.word_select(row, bits) & Cat(bit.replicate(bits // lanes) for bit in valid)
+            if format is Format.FP32:
                 floating = chosen
             value = Mux(chosen, group, value)
             active = Mux(chosen, enter.elements > row * lanes, active)

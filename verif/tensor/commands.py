@@ -128,7 +128,7 @@ def _outside(operand: str, below: bool):
 
     def change(rng, config, command):
         command["mode"].update(accumulate=1, to_vector=0)
-        low, high = box(config, command, operand)
+        _, high = box(config, command, operand)
         at = f"{operand}_base"
         if below:
             stride = rng.choice([name for name in command if name.startswith(f"{operand}_") and name != at])
