@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.config import ChipConfig
 
-__all__ = ["Decode", "Geometry", "rotate_left"]
+__all__ = ["Decode", "Geometry"]
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,10 @@ class Geometry:
         })
 
 
-def rotate_left(value: Value, amount: Value, unit: int = 1) -> Value:
-    """`value` rotated left by `amount` units of `unit` bits; one level of multiplexers for each bit of `amount`.
-
-    The number of units in `value` is 2 to the width of `amount`.
-    """
-    assert len(value) == unit << len(amount)
-    for level, bit in enumerate(amount):
-        value = Mux(bit, value.rotate_left(unit << level), value)
-    return value
+def _rotate_left(value: Value, amount: Value) -> Value:
+    """`value`, of 2 to the width of `amount` bits, rotated left by `amount`."""
+    shifted = value << amount
+    return shifted[: len(value)] | shifted[len(value) :]
 
 
 class Decode(wiring.Component):
@@ -123,8 +118,8 @@ class Decode(wiring.Component):
         first = Signal(geometry.word_bits)
         m.d.comb += [
             first.eq(word + skew * row[: geometry.word_bits]),
-            route.claim.eq(rotate_left(claim, first)),
-            route.next.eq(rotate_left(following, first)),
+            route.claim.eq(_rotate_left(claim, first)),
+            route.next.eq(_rotate_left(following, first)),
             route.row.eq(row),
             route.next_row.eq(row + 1),
             route.place.bank.eq(first),

@@ -1,16 +1,19 @@
 """The byte networks between an L1 port and the banks: shift by byte, skip at the row's end, rotate by bank."""
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.l1.decode import Geometry, rotate_left
+from rtl.l1.decode import Geometry
 
 __all__ = ["Gather", "Scatter"]
 
 
-def _word(value: Value, index: int, bits: int) -> Value:
-    return value[index * bits : (index + 1) * bits]
+def _words(m: Module, name: str, values: list[Value]) -> list[Signal]:
+    """Each word as a signal of its own: words of one vector that pass through each other look like a loop to a simulator."""
+    signals = [Signal(len(value), name=f"{name}_{index}") for index, value in enumerate(values)]
+    m.d.comb += [signal.eq(value) for signal, value in zip(signals, values, strict=True)]
+    return signals
 
 
 class Gather(wiring.Component):
@@ -39,18 +42,14 @@ class Gather(wiring.Component):
         words, skew, bits = geometry.words(self.width), geometry.skew, 8 * geometry.bank_bytes
 
         # The largest steps first: each level then needs only as many words as the levels after it can still move.
-        line = Cat(self.banks, self.banks[: (words + skew - 1) * bits])
+        line = [self.banks.word_select(bank % geometry.banks, bits) for bank in range(geometry.banks + words + skew - 1)]
         for level in reversed(range(geometry.word_bits)):
-            needed = (words + skew + (1 << level) - 1) * bits
-            stage = Signal(needed, name=f"by_{1 << level}")
-            m.d.comb += stage.eq(Mux(place.bank[level], line[bits << level :], line))
-            line = stage
-
-        dense = Signal(words * bits)
-        m.d.comb += _word(dense, 0, bits).eq(_word(line, 0, bits))
-        for j in range(1, words):
-            m.d.comb += _word(dense, j, bits).eq(Mux(place.next[j - 1], _word(line, j + skew, bits), _word(line, j, bits)))
-        m.d.comb += self.data.eq(dense >> Cat(0, 0, 0, place.offset))
+            step = 1 << level
+            line = _words(m, f"by_{step}", [
+                Mux(place.bank[level], line[j + step], line[j]) for j in range(words + skew + step - 1)
+            ])
+        dense = _words(m, "dense", [line[0], *(Mux(place.next[j - 1], line[j + skew], line[j]) for j in range(1, words))])
+        m.d.comb += self.data.eq(Cat(dense) >> Cat(0, 0, 0, place.offset))
         return m
 
 
@@ -79,25 +78,26 @@ class Scatter(wiring.Component):
         masked = Signal(8 * self.width)
         m.d.comb += [masked.word_select(i, 8).eq(self.data.word_select(i, 8) & strobe.replicate(8)) for i, strobe in enumerate(self.strobe)]
         m.d.comb += [
-            self.banks.eq(self._spread(m, masked, 8, "data")),
-            self.write.eq(self._spread(m, self.strobe, 1, "strobe")),
+            self.banks.eq(Cat(self._spread(m, masked, 8, "data"))),
+            self.write.eq(Cat(self._spread(m, self.strobe, 1, "strobe"))),
         ]
         return m
 
-    def _spread(self, m: Module, value: Value, unit: int, name: str) -> Value:
-        """`value`, of `unit` bits for each byte, as a line of all banks."""
+    def _spread(self, m: Module, value: Value, unit: int, name: str) -> list[Value]:
+        """`value`, of `unit` bits for each byte, as one word for each bank."""
         geometry, place = self.geometry, self.place
-        words, banks, skew, bits = geometry.words(self.width), geometry.banks, geometry.skew, unit * geometry.bank_bytes
+        words, banks, bits = geometry.words(self.width), geometry.banks, unit * geometry.bank_bytes
         shifted = Signal(words * bits, name=f"{name}_shifted")
         m.d.comb += shifted.eq(value << Cat(*([0] * (unit.bit_length() - 1)), place.offset))
-        spread = Signal(banks * bits, name=f"{name}_spread")
-        for j in range(words):
-            word = _word(shifted, j, bits)
-            if j == 0 or skew == 0:
-                m.d.comb += _word(spread, j, bits).eq(word)
-                continue
-            with m.If(place.next[j - 1]):
-                m.d.comb += _word(spread, j + skew, bits).eq(word)
-            with m.Else():
-                m.d.comb += _word(spread, j, bits).eq(word)
-        return rotate_left(spread, place.bank, bits)
+
+        def part(j: int, skipped: bool) -> Value:
+            """Word j, if it lies in the next row or doesn't, as `skipped` says. The first word never does."""
+            if not 0 <= j < words:
+                return Const(0, bits)
+            return Mux((place.next[j - 1] if j else Const(0)) == skipped, shifted.word_select(j, bits), 0)
+
+        # By distance from the first bank.
+        line = [part(j, False) | part(j - geometry.skew, True) for j in range(banks)]
+        for level, bit in enumerate(place.bank):
+            line = _words(m, f"{name}_by_{1 << level}", [Mux(bit, line[bank - (1 << level)], line[bank]) for bank in range(banks)])
+        return line
