@@ -41,11 +41,13 @@ class Arbiter(wiring.Component):
         def clash(i: int, j: int):
             return conflict[max(i, j)][min(i, j)]
 
+        # A signal for each port: as bits of one vector, the chain would look like a loop to a simulator.
+        grants = [Signal(name=f"grant_{i}") for i in ports]
         for i in ports:
-            blocked = Signal(name=f"blocked_{i}")
-            earlier = Cat(self.grant[j] & clash(i, j) for j in range(i)).any()
+            earlier = Cat(grants[j] & clash(i, j) for j in range(i)).any()
             first = Cat(urgent[j] & clash(i, j) for j in ports if j != i).any()
-            m.d.comb += [blocked.eq(~urgent[i] & (earlier | first)), self.grant[i].eq(self.valid[i] & ~blocked)]
+            m.d.comb += grants[i].eq(self.valid[i] & (urgent[i] | ~(earlier | first)))
+        m.d.comb += self.grant.eq(Cat(grants))
 
         impatient = Signal(self.ports)
         for i in ports:

@@ -67,8 +67,7 @@ class Geometry:
 
 def _rotate_left(value: Value, amount: Value) -> Value:
     """`value`, of 2 to the width of `amount` bits, rotated left by `amount`."""
-    shifted = value << amount
-    return shifted[: len(value)] | shifted[len(value) :]
+    return (Cat(value, value) << amount)[len(value) : 2 * len(value)]
 
 
 class Decode(wiring.Component):
