@@ -82,8 +82,8 @@ class Decode(wiring.Component):
     -------
     address, touched
         Byte address and the bytes that the access touches, counted from there.
-    route
-        See :meth:`Geometry.route_shape`.
+    claim, next, row, next_row, place
+        The fields of :meth:`Geometry.route_shape`. They are ports of their own since some are worked out from others.
     """
 
     def __init__(self, geometry: Geometry, width: int):
@@ -92,12 +92,12 @@ class Decode(wiring.Component):
         super().__init__({
             "address": In(geometry.row_bits + geometry.word_bits + geometry.offset_bits),
             "touched": In(width),
-            "route": Out(geometry.route_shape(width)),
+            **{name: Out(field.shape) for name, field in geometry.route_shape(width)},
         })
 
     def elaborate(self, platform):
         m = Module()
-        geometry, route = self.geometry, self.route
+        geometry = self.geometry
         words, banks, skew = geometry.words(self.width), geometry.banks, geometry.skew
         offset = self.address[: geometry.offset_bits]
         word = self.address[geometry.offset_bits :][: geometry.word_bits]
@@ -117,12 +117,12 @@ class Decode(wiring.Component):
         first = Signal(geometry.word_bits)
         m.d.comb += [
             first.eq(word + skew * row[: geometry.word_bits]),
-            route.claim.eq(_rotate_left(claim, first)),
-            route.next.eq(_rotate_left(following, first)),
-            route.row.eq(row),
-            route.next_row.eq(row + 1),
-            route.place.bank.eq(first),
-            route.place.offset.eq(offset),
-            route.place.next.eq(Cat(beyond[1:])),
+            self.claim.eq(_rotate_left(claim, first)),
+            self.next.eq(_rotate_left(following, first)),
+            self.row.eq(row),
+            self.next_row.eq(row + 1),
+            self.place.bank.eq(first),
+            self.place.offset.eq(offset),
+            self.place.next.eq(Cat(beyond[1:])),
         ]
         return m

@@ -85,7 +85,7 @@ class L1(wiring.Component):
             decode.touched.eq(Cat(payload.size > i for i in range(width)) if is_read else payload.strobe),
             register.input.valid.eq(request.valid),
             request.ready.eq(register.input.ready),
-            register.input.payload.route.eq(decode.route),
+            *(register.input.payload.route[name].eq(getattr(decode, name)) for name, _ in geometry.route_shape(width)),
             *(register.input.payload[field].eq(payload[field]) for field in fields),
         ]
         return register.output
