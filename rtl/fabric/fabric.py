@@ -61,7 +61,7 @@ class Fabric(wiring.Component):
         beats. Read data and responses are always taken, within two cycles for each master's turn.
 
     One beat a cycle per slave and direction, and per master and direction; `config.outstanding` bursts per master and direction. An
-    idle fabric adds two cycles to AR, AW and W, four to R and up to four to B. All channels are registered at both sides.
+    idle fabric adds two cycles to AR and AW, four to R and B. All channels are registered at both sides.
     """
 
     def __init__(self, config: ChipConfig, *, host_id_bits: int = HOST_ID_BITS):

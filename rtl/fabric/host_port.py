@@ -40,7 +40,7 @@ class HostPort(wiring.Component):
         The `host` master of :class:`rtl.fabric.fabric.Fabric`.
 
     Full-width INCR bursts run at one beat a cycle, others too as far as the fabric takes a burst per cycle. All channels are registered
-    at both sides: four cycles to the fabric's AR and AW, two to its W, one back on R, two on B.
+    at both sides: four cycles to the fabric's AR, AW and W, one back on R, two on B.
     """
 
     def __init__(self, config: ChipConfig, *, id_bits: int = HOST_ID_BITS):

@@ -3,6 +3,10 @@
 import random
 from collections import deque
 
+from cocotb.utils import get_sim_time
+
+from verif.common.clock import PERIOD_NS
+
 __all__ = ["FIELDS", "Receiver", "Sender"]
 
 #: Payload signals of each channel.
@@ -19,6 +23,11 @@ class _Channel:
         self.valid, self.ready = getattr(dut, f"{self.name}valid"), getattr(dut, f"{self.name}ready")
         self.rng = random.Random(rng.random())
         self.stall = stall
+        #: Clock in which the last item was taken.
+        self.taken_at = 0
+
+    def _note(self):
+        self.taken_at = round(get_sim_time("ns") / PERIOD_NS)
 
 
 class Sender(_Channel):
@@ -40,6 +49,7 @@ class Sender(_Channel):
         """The item that is taken at the next edge."""
         if self._offered is None or not int(self.ready.value):
             return None
+        self._note()
         taken, self._offered = self._offered, None
         return taken
 
@@ -64,4 +74,6 @@ class Receiver(_Channel):
         item = {field: int(signal.value) for field, signal in self.fields.items()}
         assert self._waiting in (None, item), f"{self.name}: {self._waiting} changed to {item} before it was taken"
         self._waiting = None if self._ready else item
+        if self._ready:
+            self._note()
         return item if self._ready else None

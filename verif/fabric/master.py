@@ -40,12 +40,8 @@ class Master:
         self.size = (bus_bytes - 1).bit_length()
         self.id_bits = len(getattr(dut, f"{prefix}__arid"))
         self.rng = random.Random(rng.random())
-        self._ar, self._r = Sender(dut, prefix, "ar", rng, stall), Receiver(dut, prefix, "r", rng, stall)
-        self.channels = [self._ar, self._r]
-        if writes:
-            self._aw, self._w = Sender(dut, prefix, "aw", rng, stall), Sender(dut, prefix, "w", rng, stall)
-            self._b = Receiver(dut, prefix, "b", rng, stall)
-            self.channels += [self._aw, self._w, self._b]
+        kinds = {"ar": Sender, "r": Receiver, **({"aw": Sender, "w": Sender, "b": Receiver} if writes else {})}
+        self.channels = {name: kind(dut, prefix, name, rng, stall) for name, kind in kinds.items()}
         self.writes = writes
         self._reading: deque[Transfer] = deque()
         self._writing: deque[Transfer] = deque()
@@ -54,14 +50,14 @@ class Master:
         cocotb.start_soon(self._run())
 
     def set_stall(self, stall: float):
-        for channel in self.channels:
+        for channel in self.channels.values():
             channel.stall = stall
 
     def read(self, address: int, beats: int, *, size: int | None = None, burst: Burst = Burst.INCR) -> Transfer:
         """Posts a read, full-width INCR unless said otherwise."""
         transfer = Transfer(self.rng.getrandbits(self.id_bits), address, beats, self.size if size is None else size, burst)
         self._reading.append(transfer)
-        self._ar.queue.append(transfer.address_fields())
+        self.channels["ar"].queue.append(transfer.address_fields())
         return transfer
 
     def write(
@@ -71,23 +67,23 @@ class Master:
         full = self.size if size is None else size
         transfer = Transfer(self.rng.getrandbits(self.id_bits), address, len(data), full, burst, data, strobe)
         self._writing.append(transfer)
-        self._aw.queue.append(transfer.address_fields())
+        self.channels["aw"].queue.append(transfer.address_fields())
         for number, (word, lanes) in enumerate(zip(data, strobe, strict=True)):
-            self._w.queue.append({"data": word, "strb": lanes, "last": int(number == len(data) - 1)})
+            self.channels["w"].queue.append({"data": word, "strb": lanes, "last": int(number == len(data) - 1)})
         return transfer
 
     async def _run(self):
         while True:
             await FallingEdge(self.dut.clk)
-            for channel in self.channels:
+            for channel in self.channels.values():
                 channel.drive()
             await ReadOnly()
-            self._ar.settle()
-            self._take_read(self._r.settle())
+            self.channels["ar"].settle()
+            self._take_read(self.channels["r"].settle())
             if self.writes:
-                self._aw.settle()
-                self.beats += self._w.settle() is not None
-                self._take_response(self._b.settle())
+                self.channels["aw"].settle()
+                self.beats += self.channels["w"].settle() is not None
+                self._take_response(self.channels["b"].settle())
 
     def _take_read(self, beat: dict | None):
         if beat is None:

@@ -40,10 +40,8 @@ class Slave:
         self.orderly = False
         self.rng = random.Random(rng.random())
         self.contents: dict[int, bytearray] = {}
-        self._ar, self._aw = Receiver(dut, prefix, "ar", rng, stall), Receiver(dut, prefix, "aw", rng, stall)
-        self._w = Receiver(dut, prefix, "w", rng, stall)
-        self._r, self._b = Sender(dut, prefix, "r", rng, stall), Sender(dut, prefix, "b", rng, stall)
-        self.channels = [self._ar, self._r, self._aw, self._w, self._b]
+        kinds = {"ar": Receiver, "r": Sender, "aw": Receiver, "w": Receiver, "b": Sender}
+        self.channels = {name: kind(dut, prefix, name, rng, stall) for name, kind in kinds.items()}
         #: By ID: bursts that wait for their beats, and responses.
         self._reading: dict[int, deque] = {}
         self._responding: dict[int, deque] = {}
@@ -55,7 +53,7 @@ class Slave:
         cocotb.start_soon(self._run())
 
     def set_stall(self, stall: float):
-        for channel in self.channels:
+        for channel in self.channels.values():
             channel.stall = stall
 
     def chunk(self, number: int) -> bytearray:
@@ -66,18 +64,18 @@ class Slave:
             await FallingEdge(self.dut.clk)
             self._cycle += 1
             self._answer()
-            for channel in self.channels:
+            for channel in self.channels.values():
                 channel.drive()
             await ReadOnly()
-            self.beats += self._r.settle() is not None
-            self._b.settle()
-            if (burst := self._ar.settle()) is not None:
+            self.beats += self.channels["r"].settle() is not None
+            self.channels["b"].settle()
+            if (burst := self.channels["ar"].settle()) is not None:
                 self._check(burst)
                 self._reading.setdefault(burst["id"], deque()).append({**burst, "beat": 0, **self._time()})
-            if (burst := self._aw.settle()) is not None:
+            if (burst := self.channels["aw"].settle()) is not None:
                 self._check(burst)
                 self._writing.append(burst)
-            if (beat := self._w.settle()) is not None:
+            if (beat := self.channels["w"].settle()) is not None:
                 self.beats += 1
                 self._data.append(beat)
             self._commit()
@@ -120,17 +118,17 @@ class Slave:
         return self.rng.choice(ready) if ready else None
 
     def _answer(self):
-        if not self._r.queue and (queue := self._pick(self._reading)) is not None:
+        if not self.channels["r"].queue and (queue := self._pick(self._reading)) is not None:
             burst = queue[0]
             number, offset = divmod(burst["addr"] + burst["beat"] * self.bus_bytes, CHUNK_BYTES)
             last = burst["beat"] == burst["len"]
             word = self.chunk(number)[offset : offset + self.bus_bytes]
-            self._r.queue.append({
+            self.channels["r"].queue.append({
                 "id": burst["id"], "last": int(last), "data": int.from_bytes(word, "little"),
                 "resp": Response.SLVERR.value if self.errors and fails(number) else Response.OKAY.value,
             })
             burst["beat"] += 1
             if last:
                 queue.popleft()
-        if not self._b.queue and (queue := self._pick(self._responding)) is not None:
-            self._b.queue.append(queue.popleft())
+        if not self.channels["b"].queue and (queue := self._pick(self._responding)) is not None:
+            self.channels["b"].queue.append(queue.popleft())

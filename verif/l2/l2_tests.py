@@ -84,6 +84,20 @@ async def random_bursts(dut):
 
 
 @cocotb.test()
+async def latency(dut):
+    """Cycles from AR to R and from W to B, of single beats in an idle port, as the block's page gives them."""
+    await start(dut, 60_000)
+    master = Master(dut, "ports__0", rng("latency"), bus_bytes=BUS, stall=0.0)
+    for transfer in (master.read(0, 1), master.write(0, [0], [0])):
+        await transfer.done.wait()
+        await ClockCycles(dut.clk, 5)
+    taken = {name: channel.taken_at for name, channel in master.channels.items()}
+    measured = (taken["r"] - taken["ar"], taken["b"] - taken["w"])
+    dut._log.info("AR to R %d cycles, W to B %d cycles", *measured)
+    assert measured == (4, 2)
+
+
+@cocotb.test()
 async def full_rate(dut):
     """One beat a cycle on every port at once: reads, writes, and both in turn."""
     await start(dut, 60_000)
