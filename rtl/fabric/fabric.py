@@ -58,7 +58,7 @@ class Fabric(wiring.Component):
         Masters that read.
     memory[channel], l2[port]
         Slaves with local addresses (:mod:`rtl.fabric.map`). They may answer bursts of different IDs in any order and mix their read
-        beats. Read data and responses are always taken, within two cycles for each master's turn.
+        beats. Responses are always taken; read data too, once other slaves' beats for the same master have had their turn.
 
     One beat a cycle per slave and direction, and per master and direction; `config.outstanding` bursts per master and direction. An
     idle fabric adds two cycles to AR and AW, four to R and B. All channels are registered at both sides.
