@@ -114,7 +114,7 @@ async def random_traffic(dut):
     for number, stall in enumerate((0.3, 0.6, 0.0)):
         around.set_stall(stall)
         host.set_stall(stall)
-        await traffic(around, masters, params().get("bursts", 60), f"round {number}")
+        await traffic(around, masters, params().get("bursts", 40), f"round {number}")
         await around.idle()
 
 

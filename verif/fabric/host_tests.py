@@ -117,7 +117,7 @@ async def random_bursts(dut):
     for number, stall in enumerate((0.3, 0.0)):
         around.set_stall(stall)
         host.master.set_stall(stall)
-        await host.run(rng(f"round {number}"), params().get("bursts", 80))
+        await host.run(rng(f"round {number}"), params().get("bursts", 60))
         around.check_slaves()
         await around.idle()
     dut._log.info("bursts by kind and worst response: %s", dict(sorted(host.kinds.items())))

@@ -8,6 +8,7 @@ import pytest
 from rtl.config import PRESETS
 from rtl.fabric.map import l3_address, local_address
 from verif.common.fault import Fault
+from verif.common.tiers import long_on_verilator
 from verif.fabric.assembly import Assembly
 from verif.fabric.space import place
 
@@ -20,14 +21,19 @@ FABRIC, HOST = "verif.fabric.fabric_tests", "verif.fabric.host_tests"
 
 
 @pytest.mark.parametrize("tests", [FABRIC, HOST])
-@pytest.mark.parametrize("config", [TINY, TWO], ids=lambda config: config.name)
-def test_fabric(bench, config, tests):
-    bench.run(Assembly(config), tests, params={"config": config.to_dict()})
+def test_fabric(bench, tests):
+    bench.run(Assembly(TINY), tests, params={"config": "tiny"})
 
 
-@pytest.mark.parametrize("config", [NARROW], ids=lambda config: config.name)
-def test_one_burst_at_a_time(bench, config):
-    bench.run(Assembly(config), FABRIC, testcase="random_traffic", params={"config": config.to_dict(), "bursts": 30})
+@pytest.mark.parametrize("tests", [FABRIC, HOST])
+def test_two_of_everything(request, bench, tests):
+    long_on_verilator(request, bench)
+    bench.run(Assembly(TWO), tests, params={"config": TWO.to_dict()})
+
+
+def test_one_burst_at_a_time(request, bench):
+    long_on_verilator(request, bench)
+    bench.run(Assembly(NARROW), FABRIC, testcase="random_traffic", params={"config": NARROW.to_dict(), "bursts": 30})
 
 
 @pytest.mark.long
@@ -40,7 +46,8 @@ def test_fabric_presets(bench, preset, tests):
 @pytest.mark.parametrize("port, bit, tests", [
     ("data__0__rdata", 5, FABRIC), ("memory__0__arid", 4, FABRIC), ("memory__0__wlast", 0, FABRIC), ("host__bresp", 1, HOST),
 ])
-def test_fault(bench, port, bit, tests):
+def test_fault(request, bench, port, bit, tests):
+    long_on_verilator(request, bench)
     testcase = {FABRIC: "random_traffic", HOST: "random_bursts"}[tests]
     bench.run(Fault(Assembly(TINY), port, bit, after=200), tests, testcase=testcase, params={"config": "tiny"}, expect_failure=True)
 

@@ -8,6 +8,7 @@ from rtl.config import PRESETS, ChipConfig
 from rtl.l1.decode import Geometry
 from rtl.l1.scratchpad import L1
 from verif.common.fault import Fault
+from verif.common.tiers import long_on_verilator
 
 TESTS = "verif.l1.l1_tests"
 TINY = PRESETS["tiny"]
@@ -18,15 +19,17 @@ def test_l1(bench):
     bench.run(L1(TINY), TESTS, testcase=ALL)
 
 
-def test_l1_few_rows(bench):
+def test_l1_few_rows(request, bench):
     """Fewer rows than banks: the last row's neighbour is the first, so the skew is larger."""
+    long_on_verilator(request, bench)
     config = dataclasses.replace(TINY, name="few_rows", l1_bytes=1024, l1_banks=16, l1_bank_bytes=8)
     assert Geometry.of(config).skew == 2
     bench.run(L1(config), TESTS, params={"config": config.to_dict(), "requests": 100}, testcase=ALL[:3])
 
 
-def test_l1_no_skew(bench):
+def test_l1_no_skew(request, bench):
     """The widest access takes every bank, so there is no room for a skew; some ports are narrower than a bank."""
+    long_on_verilator(request, bench)
     config = dataclasses.replace(TINY, name="no_skew", l1_banks=2, l1_bank_bytes=16, l1_bytes=4096)
     assert Geometry.of(config).skew == 0
     bench.run(L1(config), TESTS, params={"config": config.to_dict(), "requests": 100}, testcase=ALL[:3])
@@ -38,11 +41,13 @@ def test_l1_presets(bench, preset):
     bench.run(L1(PRESETS[preset]), TESTS, params={"config": preset, "requests": 1000}, testcase=ALL)
 
 
-def test_l1_data_fault(bench):
+def test_l1_data_fault(request, bench):
+    long_on_verilator(request, bench)
     bench.run(Fault(L1(TINY), "tensor_b__response", 17, after=100), TESTS, testcase="random_traffic", expect_failure=True)
 
 
-def test_l1_ready_fault(bench):
+def test_l1_ready_fault(request, bench):
+    long_on_verilator(request, bench)
     bench.run(Fault(L1(TINY), "vector_z__request__ready", after=100), TESTS, testcase="random_traffic", expect_failure=True)
 
 

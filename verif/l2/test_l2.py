@@ -8,6 +8,7 @@ from rtl.config import PRESETS
 from rtl.fabric.fabric import slave_id_bits
 from rtl.l2.scratchpad import L2
 from verif.common.fault import Fault
+from verif.common.tiers import long_on_verilator
 
 TESTS = "verif.l2.l2_tests"
 TINY = PRESETS["tiny"]
@@ -26,7 +27,8 @@ def test_l2_slice(bench):
 
 
 @pytest.mark.parametrize("port, bit", [("ports__0__rdata", 77), ("ports__0__rlast", 0), ("ports__0__bresp", 1)])
-def test_l2_fault(bench, port, bit):
+def test_l2_fault(request, bench, port, bit):
+    long_on_verilator(request, bench)
     bench.run(
         Fault(L2(TINY, slave_id_bits(TINY)), port, bit, after=100), TESTS, testcase="random_bursts", params={"config": "tiny"},
         expect_failure=True,
