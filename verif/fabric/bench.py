@@ -32,7 +32,7 @@ class Around:
         self.space = Space(CONFIG)
 
     @classmethod
-    async def bring_up(cls, dut, cycles: int = 60_000) -> "Around":
+    async def bring_up(cls, dut, cycles: int = 200_000) -> "Around":
         await start(dut, cycles)
         return cls(dut)
 

@@ -112,7 +112,7 @@ class Host:
 @cocotb.test()
 async def random_bursts(dut):
     """INCR, WRAP and FIXED, narrow and unaligned, up to 256 beats; two rounds with idle time between."""
-    around = await Around.bring_up(dut, 120_000)
+    around = await Around.bring_up(dut)
     host = Host(around, 0.3)
     for number, stall in enumerate((0.3, 0.0)):
         around.set_stall(stall)
