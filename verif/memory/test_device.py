@@ -13,8 +13,8 @@ def test_device(bench, tmp_path):
     values = random.Random(bench.seed)
     loaded = {atom: values.getrandbits(256) for atom in (0, 1, 77, 64 * 512 - 1)}
     image = tmp_path / "contents.hex"
-    image.write_text("".join(f"@{atom:x}\n{value:064x}\n" for atom, value in loaded.items()))
+    image.with_suffix(".hex.0").write_text("".join(f"@{atom:x}\n{value:064x}\n" for atom, value in loaded.items()))
     bench.run(
         HbmDevice(config, TimingSet.load("F3200")), "verif.memory.device_tests", params={"config": config.to_dict(), "loaded": loaded},
-        sources=[DEVICE], plusargs=[f"+hbm_load={image}"],
+        sources=[DEVICE], plusargs=[f"+memory={image}"],
     )

@@ -4,7 +4,6 @@ import pytest
 
 from rtl.config import ChipConfig
 from rtl.tensor.core import TensorCore
-from verif.common.fault import Fault
 
 TESTS = "verif.tensor.core_tests"
 
