@@ -43,8 +43,8 @@ class EngineLane(wiring.Component):
         Writes one word of the register file. Always taken.
     run
         Queues the register file as it stands. Not ready while `depth` commands wait.
-    wait, available, request, take
-        `wait` are the events that the oldest queued command waits for and `available` says that they are all there. With
+    events, available, request, take
+        `events` are those that the oldest queued command waits for and `available` says that they are all there. With
         `request` the lane wants to take them; in the cycle of `take` it does, and the command is issued.
     command, done
         To and from the engine. A command is valid one cycle after its events were taken.
@@ -68,7 +68,7 @@ class EngineLane(wiring.Component):
             "flush": In(1),
             "word": In(data.StructLayout({"valid": 1, "field": FIELD_BITS, "value": 32})),
             "run": In(stream.Signature(QueuedRun)),
-            "wait": Out(16),
+            "events": Out(16),
             "available": In(1),
             "request": Out(1),
             "take": In(1),
@@ -138,7 +138,7 @@ class EngineLane(wiring.Component):
         m.d.comb += [
             self.run.ready.eq(queued != self.depth),
             write.data.eq(self.run.payload), write.en.eq(push),
-            self.wait.eq(RunOperand(oldest.data.instruction.imm).wait),
+            self.events.eq(RunOperand(oldest.data.instruction.imm).wait),
             self.request.eq((queued != 0) & (pending == 0) & ~copying & ~self.command.valid & (in_flight != IN_FLIGHT)),
         ]
         with m.If(push):

@@ -40,7 +40,7 @@ class Sequencer(wiring.Component):
         Starts a job. Ready while no job runs.
     ended : {valid, record}
         One pulse at the end of this part of the job; nothing of it is in flight any more.
-    abort
+    cancel
         Another part of the job failed: this one stops and ends with ABORTED. Ignored while no job runs.
     watchdog : 32 bit
         Cycles without progress after which the job ends with WATCHDOG. Progress is an executed instruction, a command taken or given
@@ -77,7 +77,7 @@ class Sequencer(wiring.Component):
             "index": In(5),
             "launch": In(stream.Signature(LaunchRequest)),
             "ended": Out(ENDED),
-            "abort": In(1),
+            "cancel": In(1),
             "watchdog": In(32),
             "fetch": Out(AXI4Read(FABRIC_ADDRESS_BITS, config.bus_bytes, 1)),
             "busy": In(len(COMMANDS)),
@@ -129,7 +129,7 @@ class Sequencer(wiring.Component):
             m.d.comb += [found.eq(1), error.status.eq(loader.fault.status), error.address.eq(loader.fault.address)]
         with m.Elif(running & execute.fault.valid):
             m.d.comb += [found.eq(1), error.eq(execute.fault.record)]
-        with m.Elif(late | self.abort):
+        with m.Elif(late | self.cancel):
             m.d.comb += [found.eq(1), error.status.eq(Mux(late, Status.WATCHDOG, Status.ABORTED))]
             with m.If(running):
                 m.d.comb += [error.pc.eq(execute.fault.record.pc), error.command.eq(Mux(fetch.word.valid, fetch.word.payload.data, 0))]
@@ -231,7 +231,7 @@ class Sequencer(wiring.Component):
                 lane.word.valid.eq(execute.command_word.valid & (execute.command_word.engine == engine)),
                 lane.run.payload.eq(execute.run.run),
                 lane.run.valid.eq(execute.run.valid & (execute.run.engine == engine)),
-                wait.events.eq(lane.wait), wait.request.eq(lane.request),
+                wait.events.eq(lane.events), wait.request.eq(lane.request),
                 lane.available.eq(wait.available), lane.take.eq(wait.take),
             ]
             idle[engine], ready[engine], waiting[engine] = lane.empty, lane.run.ready, lane.waiting

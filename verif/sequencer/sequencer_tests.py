@@ -69,11 +69,11 @@ class Bench:
         assert not self.memory.bursts, "bursts are in flight after the end"
         return self.monitor.ended.popleft()
 
-    async def good(self, program: list[int], arguments: tuple[int, ...] = (), arriving: Counter = Counter()):
+    async def good(self, program: list[int], arguments: tuple[int, ...] = (), arriving: Counter | None = None):
         """Runs a program that must end well, and checks all that it did."""
         outcome = execute(program, list(arguments))
         self.store(program)
-        self.monitor.expect(outcome.issues, local_signals(outcome) + arriving)
+        self.monitor.expect(outcome.issues, local_signals(outcome) + (arriving or Counter()))
         await self.launch(arguments)
         record = await self.end()
         assert Status(record.status) == Status.OK, f"{Status(record.status).name} at {record.pc:#x}, {record.command:#018x}"
@@ -316,7 +316,7 @@ async def stuck(dut):
         assert (int(dut.waiting.value), int(dut.activity.value) & 7) == (0, Cause.EVENT.value)
         await FallingEdge(dut.clk)
         dut.busy.value = 0
-        dut.abort.value = int(abort)
+        dut.cancel.value = int(abort)
         while not bench.monitor.flushes:
             await FallingEdge(dut.clk)
         # The data engine is waited for.
@@ -325,7 +325,7 @@ async def stuck(dut):
         assert not bench.monitor.ended
         bench.models[Engine.DATA].stuck = False
         await bench.bad(Status.ABORTED if abort else Status.WATCHDOG, pc=base + 24, command=program[3])
-        dut.abort.value = 0
+        dut.cancel.value = 0
         await bench.good(bench.mini())
     # A data engine that stays busy for ever, and a dead memory, end by the watchdog too.
     base = bench.store(program)

@@ -39,5 +39,5 @@ def test_fault_is_found(bench, port, bit):
 
 
 def test_lane_parameters():
-    with pytest.raises(ValueError, match="^a lane queues at least 1 command, not 0$"):
+    with pytest.raises(ValueError, match=r"^a lane queues at least 1 command, not 0$"):
         EngineLane(DataCommand, 0)
