@@ -121,9 +121,9 @@ class _Platform:
         module = text[text.index(f"module \\{name}\n"):]
         header = module[: module.index("\nend\n")]
         implicit = {}
-        if re.search(r"wire input \d+ \\clk$", header, re.MULTILINE):
+        if re.search(r"wire (width 1 )?input \d+ +\\clk$", header, re.MULTILINE):
             implicit["i_clk"] = ClockSignal()
-        if re.search(r"wire input \d+ \\rst$", header, re.MULTILINE):
+        if re.search(r"wire (width 1 )?input \d+ +\\rst$", header, re.MULTILINE):
             implicit["i_rst"] = ResetSignal(allow_reset_less=True)
         return self._instance(name, component, implicit)
 
