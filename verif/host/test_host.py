@@ -1,0 +1,29 @@
+"""The host block over AXI4-Lite, alone and with deliberate faults."""
+
+import pytest
+
+from rtl.config import ChipConfig
+from rtl.host.host import Host
+from verif.common.fault import Fault
+
+TESTS = "verif.host.host_tests"
+CONFIG = {"base": "tiny", "sips": 3, "job_queue_depth": 3}
+
+
+def test_host(bench):
+    bench.run(Host(ChipConfig.from_dict(CONFIG)), TESTS, params={"config": CONFIG})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("config", [{"base": "tiny", "sips": 24, "job_queue_depth": 16, "partitions": 8, "channels": 8, "dram_rows": 32768},
+                                    {"base": "tiny", "job_queue_depth": 1, "partitions": 2}])
+def test_host_long(bench, config):
+    bench.run(Host(ChipConfig.from_dict(config)), TESTS, params={"config": config, "jobs": 60})
+
+
+@pytest.mark.parametrize(("port", "bit"), [("axi__rdata", 0), ("cancel", 2), ("launch__1__payload", 12), ("partition", 0)])
+def test_fault_is_found(bench, port, bit):
+    if bench.simulator != "icarus":
+        pytest.skip("one simulator shows that the testbench can fail")
+    bench.run(Fault(Host(ChipConfig.from_dict(CONFIG)), port, bit, after=300), TESTS, params={"config": CONFIG, "jobs": 2},
+              testcase="jobs", expect_failure=True)
