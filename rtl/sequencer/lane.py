@@ -109,7 +109,7 @@ class EngineLane(wiring.Component):
         for field in range(count):
             with m.If(first[field]):
                 m.d.comb += chosen.eq(field)
-        copy = (pending != 0) & ~self.command.valid
+        copy = (pending != 0) & ~self.command.valid & ~self.clear
         m.d.comb += [words.read_enable.eq(copy), words.read_address.eq(Cat(chosen, head))]
         m.d.sync += [copying.eq(copy), copied.eq(chosen)]
         registers = [Signal(32, name=name) for name in self.words]

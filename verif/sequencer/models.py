@@ -8,7 +8,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 
 from rtl.bus.axi import CHUNK_BYTES, Burst, Response
 from rtl.config import ChipConfig
-from rtl.isa import COMMANDS, Completion, Engine, Status
+from rtl.isa import COMMANDS, Engine, Status
 from rtl.sequencer.interface import DONE, ENDED
 from verif.common.streams import pack, unpack
 from verif.sequencer.program import Issue
@@ -116,7 +116,7 @@ class EngineModel:
                     status, address = self.failure[1:]
                 completion = {"status": status, "address": address}
                 self.monitor.completed(self.engine, number, status)
-            done.value = pack(DONE, {"valid": int(completion is not None), "completion": completion or Completion.const(None)})
+            done.value = 0 if completion is None else pack(DONE, {"valid": 1, "completion": completion})
             if self.engine == Engine.DATA:
                 dut.data_idle.value = int(not self.held)
             await ReadOnly()
@@ -176,9 +176,9 @@ class Monitor:
             await ReadOnly()
             if int(dut.rst.value):
                 continue
-            ended = unpack(ENDED, int(dut.ended.value))
-            if ended.valid:
-                self.ended.append(ended.record)
+            ended = int(dut.ended.value)
+            if ended & 1:
+                self.ended.append(unpack(ENDED, ended).record)
             self.resets += int(dut.engine_reset.value)
             self.flushes += int(dut.data_flush.value)
             self.causes[int(dut.activity.value) & 7] += 1

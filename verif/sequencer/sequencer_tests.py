@@ -39,7 +39,7 @@ class Bench:
         self.launches = StreamSource(self.dut, "launch", LaunchRequest, rng("launch"))
         self.remote = StreamSink(self.dut, "signal_out", RemoteSignal, rng("remote"))
         self.dut.index.value = self.index
-        self.dut.watchdog.value = 2000
+        self.dut.watchdog.value = 1000
         self.dut.data_idle.value = 1
         return self
 
@@ -125,7 +125,7 @@ class Bench:
 async def random_programs(dut):
     """cp_random, cp_arguments: whatever a program does, each engine gets its commands, in order and not before their events."""
     bench = await Bench(dut).start()
-    for number in range(params().get("programs", 12)):
+    for number in range(params().get("programs", 16)):
         bench.memory.latency = bench.rng.choice([0, 20, 90])
         bench.memory.stall = bench.rng.choice([0.0, 0.3, 0.7])
         for model in bench.models.values():
@@ -289,7 +289,7 @@ async def events(dut):
     await bench.bad(Status.EVENT_OVERFLOW, pc=base + 24, command=run, engine=Engine.DATA)
     bench.store([*most, assemble(Opcode.WAIT, wait=1), END])
     await bench.launch()
-    for _ in range(1500):
+    for _ in range(1100):
         await FallingEdge(dut.clk)
     await bench.pulse(4)
     await bench.bad(Status.EVENT_OVERFLOW)
@@ -309,7 +309,7 @@ async def stuck(dut):
         await bench.launch()
         bench.models[Engine.DATA].stuck = True
         dut.busy.value = 1 << Engine.DATA.value
-        for _ in range(5000):
+        for _ in range(2500):
             await FallingEdge(dut.clk)
         assert not bench.monitor.ended, "an engine at work is progress"
         await ReadOnly()
@@ -343,7 +343,7 @@ async def stuck(dut):
     program = [assemble(Opcode.RUN, engine=Engine.DATA, wait=1), END]
     base = bench.store(program)
     await bench.launch()
-    for _ in range(1000):
+    for _ in range(600):
         await FallingEdge(dut.clk)
     await ReadOnly()
     assert int(dut.waiting.value) == 1 << Engine.DATA.value

@@ -5,6 +5,7 @@ import pytest
 from rtl.config import ChipConfig
 from rtl.isa import DataCommand
 from rtl.sequencer.lane import EngineLane
+from rtl.sequencer.router import EventRouter
 from rtl.sequencer.sequencer import Sequencer
 from verif.common.fault import Fault
 
@@ -36,6 +37,14 @@ def test_fault_is_found(bench, port, bit):
         pytest.skip("one simulator shows that the testbench can fail")
     bench.run(Fault(build("tiny", False), port, bit, after=500), TESTS, params={"config": "tiny", "programs": 2}, expect_failure=True,
               testcase=["random_programs", "failing_engines"])
+
+
+@pytest.mark.parametrize("fault", [False, True])
+def test_router(bench, fault):
+    config = {"base": "tiny", "sips": 4}
+    router = EventRouter(ChipConfig.from_dict(config))
+    bench.run(Fault(router, "sink__2", 0, after=200) if fault else router, "verif.sequencer.router_tests", params={"config": config},
+              expect_failure=fault)
 
 
 def test_lane_parameters():
