@@ -135,11 +135,12 @@ class EngineLane(wiring.Component):
         push = self.run.valid & self.run.ready
         pop = self.finished.valid & self.finished.ready
         accept = self.command.valid & self.command.ready
+        # The last word is copied in the cycle in which the command becomes valid.
         m.d.comb += [
             self.run.ready.eq(queued != self.depth),
             write.data.eq(self.run.payload), write.en.eq(push),
             self.events.eq(RunOperand(oldest.data.instruction.imm).wait),
-            self.request.eq((queued != 0) & (pending == 0) & ~copying & ~self.command.valid & (in_flight != IN_FLIGHT)),
+            self.request.eq((queued != 0) & (pending == 0) & ~self.command.valid & (in_flight != IN_FLIGHT)),
         ]
         with m.If(push):
             m.d.sync += [tail.eq(_next(tail, slots)), write.addr.eq(_next(write.addr, runs))]

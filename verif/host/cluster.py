@@ -140,6 +140,8 @@ class ClusterModel:
                     job.launches[number] = (request.image, request.args, request.arg_count)
                     plan = self.plan[number].popleft() if self.plan[number] else Part(rng.randrange(1, 60))
                     running[number] = [plan.cycles, plan.record, 0]
-                if int(dut.cancel.value) >> number & 1 and number in running and number not in job.cancelled:
+                cancelled = int(dut.cancel.value) >> number & 1
+                assert not cancelled or number in running or number in ended or number not in job.launches, "cancelled after its end"
+                if cancelled and number in running and number not in job.cancelled:
                     job.cancelled.add(number)
                     running[number][:2] = [rng.randrange(1, 30), {"status": Status.ABORTED}]

@@ -156,7 +156,7 @@ async def queue(dut):
         assert await bench.read(R.QUEUE) == depth and await bench.read(R.STATUS) & 1 == 0
         await bench.write(R.INTERRUPT_ENABLE, round << Interrupt.JOB_DONE)
         for _ in range(depth):
-            bench.cluster.plan[0].append(Part(300))
+            bench.cluster.plan[0].append(Part(600))
         await bench.write(R.DOORBELL, 0)
         await bench.write(R.DOORBELL, depth)
         while not await bench.read(R.STATUS):
@@ -165,6 +165,8 @@ async def queue(dut):
         # Room for one more while the first job runs; it waits for its own doorbell.
         await bench.push(1, image=0x77000)
         assert await bench.read(R.QUEUE) == (depth - 1) << 8 | 1
+        await bench.push(1, image=0x88000)
+        assert (await bench.record())[0] == Status.QUEUE_FULL
         await bench.settle(depth + round * (depth + 1))
         assert int(dut.interrupt.value) == round
         assert await bench.read(R.INTERRUPT) == 1 << Interrupt.JOB_DONE

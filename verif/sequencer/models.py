@@ -105,7 +105,7 @@ class EngineModel:
         while True:
             await FallingEdge(dut.clk)
             now += 1
-            can = len(self.held) < 2 and rng.random() < 0.7
+            can = rng.random() < 0.7
             ready.value = int(can)
             completion = None
             if self.held and self.held[0] <= now and not self.stuck:
@@ -125,6 +125,7 @@ class EngineModel:
                 words = tuple(bits >> 32 * word & 0xFFFFFFFF for word in range(count))
                 self.monitor.accepted(self.engine, len(self.taken), words)
                 self.taken.append(words)
+                assert len(self.held) < 2, f"{self.name}: a third command while two are unfinished"
                 self.held.append(max(now, self.held[-1] if self.held else 0) + 1 + rng.randrange(self.time))
             if int(flushed.value):
                 # A data engine still ends what it runs, and reports it.

@@ -146,14 +146,16 @@ async def throughput(dut):
         body = [field] * (length - 1) + [assemble(Opcode.ENDLOOP)]
         # An inner loop that is skipped makes a jump inside the ring.
         body[2:4] = [assemble(Opcode.LOOP, imm=0, field=1), assemble(Opcode.ENDLOOP)]
-        program = [assemble(Opcode.LOAD, rd=1, imm=1), assemble(Opcode.LOOP, imm=times, field=length), *body, run, END]
+        # One that runs must not take the outer one's place, with more to fetch behind it.
+        body[-4:-1] = [assemble(Opcode.LOOP, imm=2, field=2), field, assemble(Opcode.ENDLOOP)]
+        program = [assemble(Opcode.LOAD, rd=1, imm=1), assemble(Opcode.LOOP, imm=times, field=length), *body, *[field] * ring, run, END]
         before = bench.memory.beats
         outcome = await bench.good(program)
         beats = bench.memory.beats - before
         cycles = bench.monitor.causes[Cause.BUSY.value] + bench.monitor.causes[Cause.MEMORY.value]
         once = -(-len(program) // wide) + 16
         assert (beats <= once) == fits, f"{beats} beats for a loop of {length}"
-        slack = 4 * times + 80 if fits else len(program) * times
+        slack = 8 * times + 80 if fits else len(program) * times
         assert outcome.executed <= cycles <= outcome.executed + slack, f"{cycles} cycles for {outcome.executed} instructions"
 
 
