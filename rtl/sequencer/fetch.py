@@ -130,7 +130,7 @@ class Fetch(wiring.Component):
         restart, request = Signal(), Signal()
         m.d.comb += [
             # Nothing is kept that the reader went away from by more than the ring, however wrong the length of the loop was.
-            keeping.eq(self.keep.valid & ((from_keep < rows) | ((from_keep == rows) & (row != requested)))),
+            keeping.eq(self.keep.valid & ((from_keep < rows) | ((from_keep == rows) & (from_pc != 0)))),
             room.eq(rows - Mux(keeping, from_keep, from_pc)),
             to_edge.eq(burst_rows - requested[:edge_bits]),
             wanted.eq(Mux(to_end < to_edge, to_end, to_edge)),

@@ -112,7 +112,8 @@ class _Writer:
 
     def block(self, size: int, depth: int, budget: int) -> list[int]:
         """About `size` instructions; loops may multiply them to some `budget` executions."""
-        rng, code = self.rng, []
+        rng = self.rng
+        code: list[int] = []
         open_events: list[int] = []
         while len(code) < size:
             engine = rng.choice(self.engines)

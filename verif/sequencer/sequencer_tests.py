@@ -81,7 +81,7 @@ class Bench:
             assert len(model.taken) == len(outcome.issues[engine]), f"{engine.name}: {len(model.taken)} commands"
             assert not model.held, f"{engine.name}: the job ended before its command"
         await self.settle()
-        sent = Counter()
+        sent: Counter = Counter()
         while not self.remote.items.empty():
             signal = await self.remote.recv()
             sent[signal.target, signal.events] += 1
