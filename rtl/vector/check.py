@@ -39,7 +39,7 @@ class VectorCheck(wiring.Component):
     Members
     -------
     command : one command is held at a time
-    checked : 3 cycles after its `command` where a rule is broken, 21 where the bounds decide
+    checked : 3 cycles after its `command` where a rule is broken, 20 where the bounds decide
     """
 
     def __init__(self, config: ChipConfig):
