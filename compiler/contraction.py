@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compiler.emit import IN_FREE, IN_READY, OUT_FREE, OUT_READY, W_FREE, W_READY, Buffers, Emitter
+from compiler.emit import IN_FREE, IN_READY, OUT_FREE, OUT_READY, P_READY, W_FREE, W_READY, Buffers, Emitter
 from compiler.graph import Contraction, Tensor
 from compiler.tiling import Item, plan_contraction, span
 from rtl.formats import Format
@@ -42,7 +42,8 @@ def emit_contraction(emit: Emitter, kernel: Contraction, tag: int):
         new_weights = before is None or before.weight_key != item.weight_key
         new_inputs = before is None or before.input_key != item.input_key
         if new_weights:
-            emit.constant(_package(kernel, item), weights.next(), tag, [W_FREE], [W_READY])
+            ready = [W_READY] + [P_READY] * (item.last and _has_params(kernel))
+            emit.constant(_package(kernel, item), weights.next(), tag, [W_FREE], ready)
         if new_inputs:
             first = item.group * channels
             part = (first + item.chunk.c0, first + item.chunk.c1)
@@ -113,8 +114,14 @@ def _finish(emit: Emitter, kernel: Contraction, item: Item, place: _Place, out: 
     emit.vector(
         kernel.lanes, kernel.out.format, tag, n=count, oh=tile.rows, ow=tile.columns, z_base=out, z_ow=count * e,
         z_oh=tile.columns * count * e, p_base=place.weights + _weight_bytes(kernel, item) + 4 * count * has_bias, p_stride=4 * count,
-        from_tensor=True, x_format=_accumulator(kernel.x.format), wait=[OUT_FREE], signal=[OUT_READY] + [W_FREE] * place.last_weights,
+        from_tensor=True, x_format=_accumulator(kernel.x.format),
+        wait=[OUT_FREE] + [P_READY] * (place.new_weights and _has_params(kernel)),
+        signal=[OUT_READY] + [W_FREE] * place.last_weights,
     )
+
+
+def _has_params(kernel: Contraction) -> bool:
+    return kernel.lanes is not None and bool(kernel.lanes.params)
 
 
 def _accumulator(format: Format) -> Format:

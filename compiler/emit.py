@@ -11,10 +11,11 @@ from rtl.config import ChipConfig
 from rtl.formats import Format
 from rtl.isa import Engine, Space, VectorMode, VectorOp, VectorSource
 
-__all__ = ["IN_FREE", "IN_READY", "OUT_FREE", "OUT_READY", "W_FREE", "W_READY", "Buffers", "Emitter"]
+__all__ = ["IN_FREE", "IN_READY", "OUT_FREE", "OUT_READY", "P_READY", "W_FREE", "W_READY", "Buffers", "Emitter"]
 
-#: Events: two input buffers, two weight buffers, two output buffers.
-IN_FREE, IN_READY, W_FREE, W_READY, OUT_FREE, OUT_READY = range(6)
+#: Events: two input buffers, two weight buffers, two output buffers. A weight buffer has two readers, each with an event of its own:
+#: the tensor core, and the vector engine for the parameters, which it reads before the first accumulators reach it.
+IN_FREE, IN_READY, W_FREE, W_READY, OUT_FREE, OUT_READY, P_READY = range(7)
 
 
 @dataclass
