@@ -6,22 +6,14 @@ A :class:`Program` knows what its sequencer's command register files hold, so th
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
-from functools import cache
-
-from amaranth.hdl import Shape
-from amaranth.lib import data
 
 from compiler.disassembler import disassemble
+from compiler.encoding import FIELD_LIMIT, encode, event_mask, micro_ops, pattern, word_table, word_value
 from rtl.config import ChipConfig
 from rtl.image import Image
-from rtl.isa import COMMANDS, Engine, Instruction, MicroOp, Opcode, VectorOp, VectorSource, words_of
+from rtl.isa import COMMANDS, Engine, Opcode
 
 __all__ = ["Program", "Reg", "assemble", "disassemble", "micro_ops"]
-
-_FIELD_LIMIT = 1 << 12
-#: Words that hold a bit pattern or a virtual address: they also take negative numbers.
-_PATTERNS = {"src_base", "fill", "s0", "s1"}
 
 
 @dataclass(frozen=True)
@@ -65,74 +57,6 @@ class _Loop(list):
         self.header = header
 
 
-@cache
-def _words(engine: Engine) -> dict[str, tuple[int, object]]:
-    """Number and shape of each word of an engine's command."""
-    if engine not in COMMANDS:
-        raise ValueError(f"{engine.name} is not an engine with commands")
-    layout = data.Layout.cast(COMMANDS[engine])
-    return {name: (number, layout[name].shape) for number, name in enumerate(words_of(COMMANDS[engine]))}
-
-
-_OFFSETS = {name: field.offset for name, field in data.Layout.cast(Instruction)}
-
-
-def _bits(opcode: Opcode, *, engine: Engine = Engine.TENSOR, **fields: int) -> int:
-    """One instruction; the callers have checked every number."""
-    bits = opcode.value << _OFFSETS["opcode"] | engine.value << _OFFSETS["engine"]
-    for name, value in fields.items():
-        bits |= value << _OFFSETS[name]
-    return bits
-
-
-def _number(what: str, value: int, least: int = -(1 << 31), most: int = (1 << 32) - 1) -> int:
-    """A 32-bit pattern; ValueError where the value doesn't fit."""
-    if not isinstance(value, int) and hasattr(value, "__index__"):
-        value = value.__index__()
-    if not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"{what}: {value!r} is not in {least} to {most}")
-    return value & 0xFFFFFFFF
-
-
-def _word_value(engine: Engine, name: str, value) -> int:
-    number, shape = _words(engine)[name]
-    what = f"{engine.name.lower()}.{name}"
-    if isinstance(value, Mapping):
-        if not (isinstance(shape, type) and issubclass(shape, data.Struct)):
-            raise ValueError(f"{what}: a number is wanted, not {dict(value)!r}")
-        return _struct_value(what, shape, value)
-    if isinstance(value, data.Const):
-        return value.as_bits()
-    if name in _PATTERNS or number == 0:
-        return _number(what, value)
-    if Shape.cast(shape).signed:
-        return _number(what, value, -(1 << 31), (1 << 31) - 1)
-    return _number(what, value, 0)
-
-
-def _struct_value(what: str, shape, value: Mapping) -> int:
-    """Bits of a struct given by its members, enum members or numbers."""
-    members = dict(data.Layout.cast(shape))
-    bits = 0
-    for name, member in value.items():
-        if name not in members:
-            raise ValueError(f"{what}: {name!r} is not one of {', '.join(members)}")
-        code = member.value if isinstance(member, Enum) else int(member)
-        bits |= _number(f"{what}.{name}", code, 0, (1 << members[name].width) - 1) << members[name].offset
-    return bits
-
-
-def micro_ops(*steps: tuple[VectorOp, int, VectorSource, VectorSource] | tuple[VectorOp, int, VectorSource]) -> dict[str, int]:
-    """Words ops01 to ops67 of a vector command from steps (op, dst, a, b); without b it is ZERO. The mode's `ops` is the caller's."""
-    if len(steps) > 8:
-        raise ValueError(f"{len(steps)} micro-operations are more than 8")
-    halves = [0] * 8
-    for index, (op, dst, a, *b) in enumerate(steps):
-        step = {"op": op, "dst": dst, "a": a, "b": b[0] if b else VectorSource.ZERO}
-        halves[index] = _struct_value(f"micro-operation {index}", MicroOp, step)
-    return {name: halves[2 * i] | halves[2 * i + 1] << 16 for i, name in enumerate(("ops01", "ops23", "ops45", "ops67"))}
-
-
 class Program:
     """The program of one sequencer, written instruction by instruction. Every method raises ValueError for what can't be encoded."""
 
@@ -143,7 +67,7 @@ class Program:
         self._items: list = []
         self._open: list[list] = [self._items]
         # The register files start as zeros; a word that is not here is unknown.
-        self._known = {engine: {name: _Known(0, 0) for name in _words(engine)} for engine in COMMANDS}
+        self._known = {engine: {name: _Known(0, 0) for name in word_table(engine)} for engine in COMMANDS}
 
     # Command register files
 
@@ -153,14 +77,14 @@ class Program:
         A value is a number, a mapping of members (`mode`), an Amaranth constant, or a :class:`Reg`.
         """
         for name, value in words.items():
-            if name not in _words(engine):
+            if name not in word_table(engine):
                 raise ValueError(f"{engine.name.lower()} has no word {name!r}")
             if isinstance(value, Reg):
                 self.set_register(engine, name, value)
                 continue
             self.engines.add(engine)
-            bits = _word_value(engine, name, value)
-            instruction = _bits(Opcode.SET, engine=engine, field=_words(engine)[name][0], imm=bits)
+            bits = word_value(engine, name, value)
+            instruction = encode(Opcode.SET, engine=engine, field=word_table(engine)[name][0], imm=bits)
             known = self._known[engine].get(name)
             if known is not None and known.value == bits:
                 self._open[-1].append(_Elided(engine, name, known.depth, instruction))
@@ -170,10 +94,10 @@ class Program:
 
     def set_register(self, engine: Engine, word: str, rs: Reg, step: int = 0):
         """word = rs; then rs += step."""
-        if word not in _words(engine):
+        if word not in word_table(engine):
             raise ValueError(f"{engine.name.lower()} has no word {word!r}")
         self.engines.add(engine)
-        self._emit(Opcode.SETR, engine=engine, field=_words(engine)[word][0], rs=rs.number, imm=_number("step", step))
+        self._emit(Opcode.SETR, engine=engine, field=word_table(engine)[word][0], rs=rs.number, imm=pattern("step", step))
         self._known[engine].pop(word, None)
 
     def forget(self, engine: Engine | None = None):
@@ -183,15 +107,15 @@ class Program:
 
     def run(self, engine: Engine, wait: Iterable[int] = (), signal: Iterable[int] = (), to: int | None = None):
         """Queues the command. `wait` and `signal` are event numbers; the signals go to SIP `to`, else to this one."""
-        _words(engine)
+        word_table(engine)
         self.engines.add(engine)
-        self._emit(Opcode.RUN, engine=engine, imm=_mask(wait) | _mask(signal) << 16, **self._target(to))
+        self._emit(Opcode.RUN, engine=engine, imm=event_mask(wait) | event_mask(signal) << 16, **self._target(to))
 
     # Scalar registers
 
     def load(self, rd: Reg, value: int):
         """rd = value"""
-        self._emit(Opcode.LOAD, rd=rd.number, imm=_number(str(rd), value))
+        self._emit(Opcode.LOAD, rd=rd.number, imm=pattern(str(rd), value))
 
     def add(self, rd: Reg, rs: Reg, operand: Reg | int):
         """rd = rs + operand, modulo 2^32"""
@@ -211,11 +135,11 @@ class Program:
 
     def shl(self, rd: Reg, rs: Reg, amount: int):
         """rd = rs << amount"""
-        self._emit(Opcode.SHL, rd=rd.number, rs=rs.number, imm=_number("shift", amount, 0, 31))
+        self._emit(Opcode.SHL, rd=rd.number, rs=rs.number, imm=pattern("shift", amount, 0, 31))
 
     def shr(self, rd: Reg, rs: Reg, amount: int):
         """rd = rs >> amount, logical"""
-        self._emit(Opcode.SHR, rd=rd.number, rs=rs.number, imm=_number("shift", amount, 0, 31))
+        self._emit(Opcode.SHR, rd=rd.number, rs=rs.number, imm=pattern("shift", amount, 0, 31))
 
     # Control
 
@@ -227,7 +151,7 @@ class Program:
         if isinstance(count, Reg):
             body = _Loop({"reg": 1, "rs": count.number})
         else:
-            body = _Loop({"imm": _number("count", count, 0)})
+            body = _Loop({"imm": pattern("count", count, 0)})
         before = {engine: dict(known) for engine, known in self._known.items()}
         self._open[-1].append(body)
         self._open.append(body)
@@ -238,11 +162,11 @@ class Program:
 
     def wait(self, *events: int):
         """Waits until all events are above zero and takes one from each."""
-        self._emit(Opcode.WAIT, imm=_mask(events))
+        self._emit(Opcode.WAIT, imm=event_mask(events))
 
     def signal(self, *events: int, to: int | None = None):
         """Adds one to each event, of SIP `to` or of this one."""
-        self._emit(Opcode.SIGNAL, imm=_mask(events) << 16, **self._target(to))
+        self._emit(Opcode.SIGNAL, imm=event_mask(events) << 16, **self._target(to))
 
     def fence(self, *engines: Engine):
         """Waits until the engines are idle; all of them, if none is named."""
@@ -264,13 +188,13 @@ class Program:
         return len(self._open) - 1
 
     def _emit(self, opcode: Opcode, **fields):
-        self._open[-1].append(_bits(opcode, **fields))
+        self._open[-1].append(encode(opcode, **fields))
 
     def _target(self, to: int | None) -> dict[str, int]:
         if to is None:
             return {}
-        if not 0 <= to < _FIELD_LIMIT:
-            raise ValueError(f"SIP {to} is not in 0 to {_FIELD_LIMIT - 1}")
+        if not 0 <= to < FIELD_LIMIT:
+            raise ValueError(f"SIP {to} is not in 0 to {FIELD_LIMIT - 1}")
         self.targets.add(to)
         return {"reg": 1, "field": to}
 
@@ -278,14 +202,14 @@ class Program:
         if isinstance(operand, Reg):
             self._emit(opcode, rd=rd.number, rs=rs.number, reg=1, field=operand.number)
         else:
-            self._emit(opcode, rd=rd.number, rs=rs.number, imm=_number("operand", operand))
+            self._emit(opcode, rd=rd.number, rs=rs.number, imm=pattern("operand", operand))
 
     def _close(self, body: _Loop, before: Mapping[Engine, Mapping[str, _Known]], may_skip: bool):
         """Makes a loop's body right for its second iteration too, and works out what is known behind the loop."""
         depth = self._depth
         for engine, known in self._known.items():
             changed = {
-                name for name in _words(engine)
+                name for name in word_table(engine)
                 if name in before[engine] and (name not in known or known[name].value != before[engine][name].value)
             }
             for item in _elided(body):
@@ -315,9 +239,9 @@ def _flat(items: Iterable) -> list[int]:
     if isinstance(items, _Loop):
         body = _flat(list(items))
         length = len(body) + 1
-        if length >= _FIELD_LIMIT:
-            raise ValueError(f"a loop body of {length} instructions is longer than {_FIELD_LIMIT - 1}")
-        return [_bits(Opcode.LOOP, field=length, **items.header), *body, _bits(Opcode.ENDLOOP)]
+        if length >= FIELD_LIMIT:
+            raise ValueError(f"a loop body of {length} instructions is longer than {FIELD_LIMIT - 1}")
+        return [encode(Opcode.LOOP, field=length, **items.header), *body, encode(Opcode.ENDLOOP)]
     for item in items:
         if isinstance(item, _Loop):
             code += _flat(item)
@@ -326,15 +250,6 @@ def _flat(items: Iterable) -> list[int]:
         else:
             code.append(item)
     return code
-
-
-def _mask(events: Iterable[int]) -> int:
-    mask = 0
-    for event in events:
-        if not 0 <= event < ChipConfig.EVENTS:
-            raise ValueError(f"event {event} is not in 0 to {ChipConfig.EVENTS - 1}")
-        mask |= 1 << event
-    return mask
 
 
 def assemble(config: ChipConfig, programs: Mapping[int, Program]) -> Image:
@@ -348,6 +263,6 @@ def assemble(config: ChipConfig, programs: Mapping[int, Program]) -> Image:
         if program.targets and max(program.targets) > config.sips:
             raise ValueError(f"a signal goes to SIP {max(program.targets)}, which is not in 0 to {config.sips}")
         code[sip] = tuple(program.instructions)
-        if not code[sip] or code[sip][-1] != _bits(Opcode.END):
+        if not code[sip] or code[sip][-1] != encode(Opcode.END):
             raise ValueError(f"the program of SIP {sip} doesn't end with END")
     return Image(config.fingerprint, tuple(code))

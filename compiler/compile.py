@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from compiler.assembler import Reg, assemble
-from compiler.codegen import CodeGenerator
+from compiler.codegen import generate
 from compiler.errors import CompileError
 from compiler.graph import Contraction, Graph, Kernel, Map, Permute, Pool, Tensor
-from compiler.lower import lower
+from compiler.lower import SUPPORTED, lower
 from compiler.moves import Address
 from compiler.onnx_import import Model, load
 from rtl.config import ChipConfig
@@ -20,6 +20,8 @@ __all__ = ["Binding", "Compiled", "Layer", "compile_graph", "compile_model"]
 
 #: Everything that the host places lies at multiples of this.
 ALIGN = 256
+#: Padded loads have signed addresses.
+REACH = 1 << 31
 
 _DTYPES = {
     Format.INT8: np.dtype(np.int8), Format.UINT8: np.dtype(np.uint8), Format.FP32: np.dtype(np.float32),
@@ -126,7 +128,7 @@ def compile_model(source: str | Path | Model, config: ChipConfig, *, base: int =
 
     Raises :class:`CompileError`, in one line that names the node.
     """
-    model = source if isinstance(source, Model) else load(source)
+    model = source if isinstance(source, Model) else load(source, SUPPORTED)
     graph = lower(model)
     if not graph.kernels:
         raise CompileError(f"{model.name}: nothing to compute")
@@ -134,8 +136,10 @@ def compile_model(source: str | Path | Model, config: ChipConfig, *, base: int =
 
 
 def compile_graph(graph: Graph, config: ChipConfig, *, base: int = 0) -> Compiled:
-    """Memory plan and code for kernels."""
-    memory = _Memory(config.l3_bytes, base)
+    """Memory plan and code for kernels. `base` is a multiple of 256."""
+    if base < 0 or base % ALIGN:
+        raise CompileError(f"base {base:#x} is not a multiple of {ALIGN}")
+    memory = _Memory(min(config.l3_bytes, REACH), base)
     arguments: dict[int, int] = {}
     for tensor in (*graph.inputs, *graph.outputs):
         if id(tensor.root) in arguments:
@@ -151,20 +155,17 @@ def compile_graph(graph: Graph, config: ChipConfig, *, base: int = 0) -> Compile
             return Address(Space.L3, 0, Reg(arguments[root]))
         return Address(Space.L3, places[root])
 
-    # Constants lie before the image, activations behind it, so that the image's size needs no second pass.
+    # Activations first, then constants, then the image: its size is known last, and nothing in it depends on its own place.
     for kernel in graph.kernels:
         root = kernel.out.root
         if id(root) not in arguments and id(root) not in places:
             places[id(root)] = memory.take(root.bytes, root.name)
-    generator = CodeGenerator(config, address, memory.constant)
-    layers = []
-    for tag, kernel in enumerate(graph.kernels, 1):
-        generator.kernel(kernel, tag)
-        layers.append(Layer(
-            tag, kernel.name, type(kernel).__name__.lower(), kernel.nodes, _engine(kernel), kernel.macs, kernel.x.format, kernel.out,
-            places.get(id(kernel.out.root)),
-        ))
-    program = generator.finish()
+    program = generate(graph.kernels, config, address, memory.constant)
+    layers = [
+        Layer(tag, kernel.name, type(kernel).__name__.lower(), kernel.nodes, _engine(kernel), kernel.macs, kernel.x.format, kernel.out,
+              places.get(id(kernel.out.root)))
+        for tag, kernel in enumerate(graph.kernels, 1)
+    ]
     image = assemble(config, {0: program}).to_bytes()
     place = memory.take(len(image), "the program")
     memory.segments.append((place, image))

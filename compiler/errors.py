@@ -4,4 +4,7 @@ __all__ = ["CompileError"]
 
 
 class CompileError(ValueError):
-    """A model that can't be compiled. The message names the node and the reason, in one line."""
+    """A model that can't be compiled. The message names the node and the reason, in one line whatever names the model has."""
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(message.split()))

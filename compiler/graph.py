@@ -1,6 +1,6 @@
 """The compiler's own graph: tensors as they lie in memory, and kernels, each of which becomes commands of its own."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -46,6 +46,10 @@ class Tensor:
     def root(self) -> "Tensor":
         """The tensor that owns the memory."""
         return self if self.alias is None else self.alias.root
+
+    def seen_as(self, scale: float, zero: int) -> "Tensor":
+        """The same memory under another quantisation."""
+        return replace(self, scale=scale, zero=zero, alias=self)
 
     def encode(self, value: np.ndarray) -> bytes:
         """Bytes in memory of a value in the model's shape."""

@@ -6,7 +6,7 @@ from compiler.graph import Tensor
 from rtl.formats import Format
 
 __all__ = [
-    "accumulator_bias", "layout", "matrix", "memory_order", "model_order", "reaches_below_zero", "signed_weights", "transposed", "window",
+    "accumulator_bias", "groups", "layout", "matrix", "memory_order", "model_order", "reaches_below_zero", "signed_weights", "window",
 ]
 
 
@@ -43,50 +43,52 @@ def reaches_below_zero(tensor: Tensor) -> bool:
 
 def window(node, x_shape, out_shape, kernel) -> dict:
     """stride, pads (top, left, bottom, right) and dilation of a convolution or pooling with two spatial dimensions."""
-    if len(x_shape) != 4 or len(kernel) != 2:
+    if len(x_shape) != 4 or len(kernel) != 2 or len(out_shape) != 4:
         raise ValueError(f"{len(x_shape) - 2} spatial dimensions; 2 are supported")
     attributes = node.attributes
-    stride = tuple(attributes.get("strides", (1, 1)))
-    dilation = tuple(attributes.get("dilations", (1, 1)))
-    mode = attributes.get("auto_pad", b"NOTSET")
-    mode = mode.decode() if isinstance(mode, bytes) else mode
+    stride, dilation = (tuple(attributes.get(name, (1, 1))) for name in ("strides", "dilations"))
     pads = list(attributes.get("pads", (0, 0, 0, 0)))
+    if [len(stride), len(dilation), len(pads)] != [2, 2, 4] or min(*stride, *dilation, *kernel) < 1:
+        raise ValueError(f"kernel {list(kernel)}, strides {list(stride)}, dilations {list(dilation)}, pads {pads} make no window")
+    mode = attributes.get("auto_pad", b"NOTSET")
+    mode = mode.decode(errors="replace") if isinstance(mode, bytes) else mode
     for axis in range(2):
         reach = (out_shape[2 + axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1
         missing = max(reach - x_shape[2 + axis], 0)
         if mode == "SAME_UPPER":
-            pads[axis], pads[2 + axis] = missing // 2, missing - missing // 2
+            pads[axis] = missing // 2
         elif mode == "SAME_LOWER":
-            pads[axis], pads[2 + axis] = missing - missing // 2, missing // 2
-        else:
-            # What the output reaches beyond the input is what counts: with ceil_mode it is more than `pads`.
-            pads[2 + axis] = max(reach - x_shape[2 + axis] - pads[axis], 0)
+            pads[axis] = missing - missing // 2
+        elif mode == "VALID":
+            pads[axis] = 0
+        # What the output reaches beyond the input is what counts: with ceil_mode it is more than `pads` says, with strides often less.
+        pads[2 + axis] = max(reach - x_shape[2 + axis] - pads[axis], 0)
     if min(pads) < 0:
         raise ValueError(f"negative padding {pads}")
-    return {"stride": stride, "pads": (pads[0], pads[1], pads[2], pads[3]), "dilation": dilation}
+    return {"stride": stride, "pads": tuple(pads), "dilation": dilation}
 
 
-def transposed(weights):
-    """Weights of a Gemm with transB, as K x N."""
-    if isinstance(weights, np.ndarray):
-        return weights.T
-    codes = getattr(weights, "codes", None)
-    if codes is None:
-        return weights
-    return type(weights)(codes.T, weights.scale, weights.zero, 1 - weights.axis)
+def groups(count: int, channels: int, weights: tuple[int, ...]) -> int:
+    """The number of groups of a convolution, checked against channels and weights [outputs, channels of a group, kh, kw]."""
+    if count < 1 or weights[0] % count or weights[1] * count != channels:
+        raise ValueError(f"{count} groups of weights of shape {list(weights)} don't match {channels} channels")
+    return count
 
 
-def signed_weights(weights: np.ndarray, zero: np.ndarray) -> np.ndarray:
-    """INT8 codes with zero point 0."""
-    if weights.dtype == np.uint8:
-        if not np.all(zero == 128):
-            raise ValueError("uint8 weights run with a zero point of 128 only (they become int8 by flipping bit 7)")
-        return (weights ^ np.uint8(128)).view(np.int8)
-    if weights.dtype != np.int8:
+def signed_weights(weights: np.ndarray, zero: np.ndarray, axis: int) -> np.ndarray:
+    """INT8 codes with zero point 0; `zero` is a scalar or runs along `axis`."""
+    if weights.dtype not in (np.int8, np.uint8):
         raise ValueError(f"weights of {weights.dtype}; int8 and uint8 are supported")
-    if np.any(zero != 0):
-        raise ValueError("int8 weights with a zero point other than 0 are not supported")
-    return weights
+    if zero.dtype != weights.dtype:
+        raise ValueError(f"a zero point of {zero.dtype} doesn't go with weights of {weights.dtype}")
+    if zero.size not in (1, weights.shape[axis]):
+        raise ValueError(f"{zero.size} zero points of weights don't match {weights.shape[axis]} outputs")
+    shape = [1] * weights.ndim
+    shape[axis] = -1
+    centred = weights.astype(np.int16) - zero.astype(np.int16).reshape(shape)
+    if centred.min() < -128 or centred.max() > 127:
+        raise ValueError(f"weights less their zero point reach from {centred.min()} to {centred.max()}, beyond int8")
+    return centred.astype(np.int8)
 
 
 def matrix(weights: np.ndarray, x: Tensor) -> np.ndarray:
@@ -104,18 +106,17 @@ def matrix(weights: np.ndarray, x: Tensor) -> np.ndarray:
     return weights
 
 
-def accumulator_bias(bias, weights: np.ndarray, zero: int, outputs: int, integer: bool) -> np.ndarray | None:
-    """The C operand: bias, less what the activation's zero point adds (modulo 2^32), or None where both are nothing."""
+def accumulator_bias(bias: np.ndarray | None, weights: np.ndarray, zero: int, integer: bool) -> np.ndarray | None:
+    """The C operand: a row of biases, less what the activation's zero point adds (modulo 2^32), or None where both are nothing."""
+    outputs = weights.shape[3]
     if bias is not None:
-        bias = np.asarray(bias).reshape(-1)
-        if bias.size == 1:
-            bias = np.repeat(bias, outputs)
-        if bias.size != outputs:
+        if bias.size not in (1, outputs):
             raise ValueError(f"a bias of {bias.size} values doesn't match {outputs} outputs")
+        bias = np.repeat(bias, outputs) if bias.size == 1 else bias.reshape(-1)
     if not integer:
         return None if bias is None else bias.astype(np.float32)
     total = np.zeros(outputs, np.int64) if bias is None else bias.astype(np.int64)
     total = total - zero * weights.astype(np.int64).sum((0, 1, 2))
-    if bias is None and not total.any():
+    if not total.any():
         return None
     return (total & 0xFFFFFFFF).astype(np.uint32).view(np.int32)

@@ -1,26 +1,25 @@
 """Automatic tiling: how a kernel is cut so that its operands fit into L1 twice, one tile computing while the next one loads.
 
-A plan is chosen among all candidates by the cycles that `cost` estimates. The accumulation order never depends on it: K is cut in
-ascending order of (kh, kw, channel), at whole groups.
+A plan is chosen among all candidates by the cycles that `compiler.cost` estimates. The accumulation order never depends on it: K is cut
+in ascending order of (kh, kw, channel), at whole groups.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
+from compiler.cost import Cut, contraction_cycles
 from compiler.errors import CompileError
-from compiler.graph import Contraction, Kernel, Pool
+from compiler.graph import Contraction, Map, Pool
 from rtl.config import ChipConfig
-from rtl.formats import CONTAINER_BYTES, Format
+from rtl.formats import CONTAINER_BYTES
 
-__all__ = ["Chunk", "Item", "Plan", "Rectangle", "plan_contraction", "plan_pool"]
+__all__ = ["Chunk", "Item", "Plan", "Rectangle", "Tiles", "aligned", "plan_contraction", "plan_map", "plan_pool", "span"]
 
 #: Buffers in L1 begin at multiples of this.
 ALIGN = 16
 #: Largest size field of a command.
 LIMIT = 65535
-#: Cycles from a command's issue to its first effect, roughly.
-COMMAND = 60
 
 
 def aligned(size: int) -> int:
@@ -57,8 +56,16 @@ class Chunk:
     c1: int
 
     @property
+    def taps(self) -> int:
+        return (self.kh1 - self.kh0) * (self.kw1 - self.kw0)
+
+    @property
+    def channels(self) -> int:
+        return self.c1 - self.c0
+
+    @property
     def depth(self) -> int:
-        return (self.kh1 - self.kh0) * (self.kw1 - self.kw0) * (self.c1 - self.c0)
+        return self.taps * self.channels
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,21 @@ class Plan:
 
     @property
     def bytes(self) -> int:
-        return 2 * self.weights + 2 * self.inputs + self.partial + 2 * self.outputs
+        return _total((self.weights, self.inputs, self.partial, self.outputs))
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Tiles of a kernel of the vector engine, and the bytes of its input and output buffers, each of which L1 holds twice."""
+
+    tiles: tuple
+    inputs: int
+    outputs: int
+
+
+def _total(sizes: tuple[int, int, int, int]) -> int:
+    weights, inputs, partial, outputs = sizes
+    return 2 * weights + 2 * inputs + partial + 2 * outputs
 
 
 def span(count: int, stride: int, taps: int, dilation: int) -> int:
@@ -104,126 +125,118 @@ def span(count: int, stride: int, taps: int, dilation: int) -> int:
 
 
 def cuts(total: int, step: int) -> list[tuple[int, int]]:
-    edges = [*range(0, total, step), total]
-    return list(pairwise(edges))
+    return list(pairwise([*range(0, total, step), total]))
 
 
 def halvings(total: int) -> list[int]:
     """total, and about a half, a quarter ... of it, down to 1."""
-    sizes, parts = [], 1
-    while not sizes or sizes[-1] > 1:
-        size = -(-total // parts)
-        if not sizes or size != sizes[-1]:
-            sizes.append(size)
-        parts *= 2
-    return sizes
+    return list(dict.fromkeys(-(-total // (1 << shift)) for shift in range(total.bit_length() + 1)))
 
 
 def _rectangles(h: int, w: int, th: int, tw: int) -> list[Rectangle]:
     return [Rectangle(*rows, *columns) for rows in cuts(h, th) for columns in cuts(w, tw)]
 
 
-def _chunkings(kh: int, kw: int, channels: int, group: int) -> Iterator[list[Chunk]]:
-    """Ways to cut K, the coarsest first: whole, by kernel rows, by taps, by channels within a tap."""
+def _tile_sizes(h: int, w: int) -> Iterator[tuple[int, int]]:
+    """(rows, columns) of a tile, the largest first: columns are cut only in single rows."""
+    for th in halvings(h):
+        for tw in halvings(w) if th == 1 else [w]:
+            if th <= LIMIT and tw <= LIMIT:
+                yield th, tw
+
+
+def _chunkings(kh: int, kw: int, channels: int, lanes: int) -> Iterator[tuple[int, int, int]]:
+    """Ways to cut K, as (kernel rows, taps in a row, channels) of a chunk, the coarsest first."""
     for rows in halvings(kh):
-        yield [Chunk(*row, 0, kw, 0, channels) for row in cuts(kh, rows)]
+        yield rows, kw, channels
     for columns in halvings(kw)[1:]:
-        yield [Chunk(*row, *column, 0, channels) for row in cuts(kh, 1) for column in cuts(kw, columns)]
-    for groups in halvings(-(-channels // group))[1:]:
-        yield [
-            Chunk(*row, *column, *part) for row in cuts(kh, 1) for column in cuts(kw, 1) for part in cuts(channels, groups * group)
-        ]
+        yield 1, columns, channels
+    for groups in halvings(-(-channels // lanes))[1:]:
+        yield 1, 1, groups * lanes
+
+
+def _widths(outputs: int, columns: int) -> list[int]:
+    """Columns of an N tile: whole columns of PEs, and less only where nothing else fits."""
+    whole = [min(outputs, -(-width // columns) * columns) for width in halvings(outputs)]
+    return list(dict.fromkeys([width for width in whole if width <= LIMIT] + [n for n in (32, 16, 8, 4, 2, 1) if n < min(whole)]))
+
+
+def _sizes(kernel: Contraction, cut: Cut) -> tuple[int, int, int, int] | None:
+    """Bytes of the buffers for weights, inputs, partial sums and results; None where a command's sizes can't hold the tile."""
+    kh, kw, channels, _ = kernel.weights.shape
+    depth = cut.kh * cut.kw * cut.channels
+    if depth > LIMIT:
+        return None
+    e, area = CONTAINER_BYTES[kernel.x.format], cut.oh * cut.ow
+    words = cut.n * ((kernel.bias is not None) + (0 if kernel.lanes is None else len(kernel.lanes.params)))
+    rows, columns = span(cut.oh, kernel.stride[0], cut.kh, kernel.dilation[0]), span(cut.ow, kernel.stride[1], cut.kw, kernel.dilation[1])
+    partial = 0 if (cut.kh, cut.kw, cut.channels) == (kh, kw, channels) else 4 * area * cut.n
+    return (
+        aligned(-(-depth * cut.n * e // 4) * 4 + 4 * words), aligned(rows * columns * cut.channels * e), aligned(partial),
+        aligned(area * cut.n * kernel.out.element_bytes),
+    )
 
 
 def plan_contraction(kernel: Contraction, config: ChipConfig) -> Plan:
     """The best plan. Raises :class:`CompileError` if not even the smallest tile fits into L1."""
     kh, kw, channels, outputs = kernel.weights.shape
-    group_outputs = outputs // kernel.groups
     lanes = config.lanes(kernel.x.format)
     if lanes == 0:
         raise CompileError(f"{kernel.name}: {config.name} has no tensor format {kernel.x.format.name}")
-    widths = [group_outputs, *(n for n in (64, 32, 16, 8, 4, 2, 1) if n < group_outputs)]
+    columns = outputs // kernel.groups
     best = None
-    for chunks in _chunkings(kh, kw, channels, lanes):
-        if max(chunk.depth for chunk in chunks) > LIMIT:
-            continue
-        for nt in widths:
-            for th in halvings(kernel.out.h):
-                # Columns are cut only where single rows don't fit.
-                for tw in halvings(kernel.out.w) if th == 1 else [kernel.out.w]:
-                    plan = _plan(kernel, config, lanes, chunks, nt, th, tw)
-                    if plan is not None and (best is None or plan.cycles < best.cycles):
-                        best = plan
-        if best is not None:
-            return best
-    raise CompileError(f"{kernel.name}: not even one output's operands fit into the {config.l1_bytes} byte of L1")
+    for chunk in _chunkings(kh, kw, channels, lanes):
+        for n, (th, tw) in product(_widths(columns, config.pe_columns), list(_tile_sizes(kernel.out.h, kernel.out.w))):
+            for outer_is_n in (True, False):
+                cut = Cut(*chunk, n, th, tw, outer_is_n)
+                sizes = _sizes(kernel, cut)
+                if sizes is None or _total(sizes) > config.l1_bytes:
+                    continue
+                cycles = contraction_cycles(kernel, config, cut)
+                if best is None or cycles < best[0]:
+                    best = cycles, cut, sizes
+    if best is None:
+        raise CompileError(f"{kernel.name}: not even one output's operands fit into the {config.l1_bytes} byte of L1")
+    cycles, cut, sizes = best
+    return Plan(_items(kernel, cut), *sizes, cycles)
 
 
-def _plan(kernel: Contraction, config: ChipConfig, lanes: int, chunks: list[Chunk], nt: int, th: int, tw: int) -> Plan | None:
-    e = CONTAINER_BYTES[kernel.x.format]
-    weights = max(c.depth for c in chunks) * nt * e
-    weights = aligned(weights + 3) + 4 * nt * (kernel.bias is not None) + 4 * nt * (0 if kernel.lanes is None else len(kernel.lanes.params))
-    loads = [_input_elements(kernel, th, tw, c) for c in chunks]
-    if max(loads) > LIMIT * 16 or nt * tw > LIMIT * 16:
-        return None
-    inputs = max(loads) * e
-    result = CONTAINER_BYTES[Format.INT32] if kernel.lanes is None else kernel.out.element_bytes
-    partial = th * tw * nt * 4 if len(chunks) > 1 else 0
-    sizes = [aligned(size) for size in (weights, inputs, partial, th * tw * nt * result)]
-    if 2 * sizes[0] + 2 * sizes[1] + sizes[2] + 2 * sizes[3] > config.l1_bytes:
-        return None
-    rectangles = _rectangles(kernel.out.h, kernel.out.w, th, tw)
-    columns = cuts(kernel.weights.shape[3] // kernel.groups, nt)
-    best = None
-    for outer_is_n in (True, False):
-        pairs = [(n, r) for n in columns for r in rectangles] if outer_is_n else [(n, r) for r in rectangles for n in columns]
-        items = tuple(
-            Item(g, *n, r, chunk, index == 0, index == len(chunks) - 1)
-            for g in range(kernel.groups) for n, r in pairs for index, chunk in enumerate(chunks)
-        )
-        cycles = _cycles(kernel, config, lanes, items, e)
-        if best is None or cycles < best.cycles:
-            best = Plan(items, *sizes, cycles)
-    return best
+def _items(kernel: Contraction, cut: Cut) -> tuple[Item, ...]:
+    kh, kw, channels, outputs = kernel.weights.shape
+    chunks = [
+        Chunk(*rows, *taps, *part)
+        for rows in cuts(kh, cut.kh) for taps in cuts(kw, cut.kw) for part in cuts(channels, cut.channels)
+    ]
+    columns = cuts(outputs // kernel.groups, cut.n)
+    rectangles = _rectangles(kernel.out.h, kernel.out.w, cut.oh, cut.ow)
+    pairs = list(product(columns, rectangles)) if cut.outer_is_n else [(n, r) for r, n in product(rectangles, columns)]
+    return tuple(
+        Item(group, *n, tile, chunk, index == 0, index == len(chunks) - 1)
+        for group in range(kernel.groups) for n, tile in pairs for index, chunk in enumerate(chunks)
+    )
 
 
-def _input_elements(kernel: Contraction, th: int, tw: int, chunk: Chunk) -> int:
-    rows = span(th, kernel.stride[0], chunk.kh1 - chunk.kh0, kernel.dilation[0])
-    columns = span(tw, kernel.stride[1], chunk.kw1 - chunk.kw0, kernel.dilation[1])
-    return rows * columns * (chunk.c1 - chunk.c0)
-
-
-def _cycles(kernel: Contraction, config: ChipConfig, lanes: int, items: tuple[Item, ...], e: int) -> int:
-    """Loads, computation and stores overlap, but for the first load."""
-    moved, compute, first = 0, 0, None
-    previous = None
-    for item in items:
-        tile, chunk = item.tile, item.chunk
-        if previous is None or previous.input_key != item.input_key:
-            moved += _input_elements(kernel, tile.rows, tile.columns, chunk) * e + COMMAND * config.bus_bytes
-        if previous is None or previous.weight_key != item.weight_key:
-            moved += chunk.depth * (item.n1 - item.n0) * e + COMMAND * config.bus_bytes
-        first = moved if first is None else first
-        groups = -(-(chunk.c1 - chunk.c0) // lanes)
-        passes = (chunk.kh1 - chunk.kh0) * (chunk.kw1 - chunk.kw0) * -(-groups // config.pe_rows)
-        compute += -(-(item.n1 - item.n0) // config.pe_columns) * max(tile.rows * tile.columns, 8) * passes + COMMAND
-        if item.last:
-            moved += tile.rows * tile.columns * (item.n1 - item.n0) * kernel.out.element_bytes
-        previous = item
-    return (first or 0) // config.bus_bytes + max(moved // config.bus_bytes, compute)
-
-
-def plan_pool(kernel: Pool, config: ChipConfig) -> tuple[list[Rectangle], int, int]:
-    """(tiles, input bytes, output bytes) with both twice in L1; the largest tiles that fit."""
-    return _plan_rows(kernel, config, kernel.kernel, kernel.stride, kernel.dilation)
-
-
-def _plan_rows(kernel: Kernel, config: ChipConfig, taps, stride, dilation) -> tuple[list[Rectangle], int, int]:
+def plan_pool(kernel: Pool, config: ChipConfig) -> Tiles:
+    """The largest rectangles that fit into L1 twice."""
     e = kernel.x.element_bytes
-    for th in halvings(kernel.out.h):
-        for tw in halvings(kernel.out.w) if th == 1 else [kernel.out.w]:
-            rows, columns = span(th, stride[0], taps[0], dilation[0]), span(tw, stride[1], taps[1], dilation[1])
+    if kernel.x.c <= LIMIT:
+        for th, tw in _tile_sizes(kernel.out.h, kernel.out.w):
+            rows = span(th, kernel.stride[0], kernel.kernel[0], kernel.dilation[0])
+            columns = span(tw, kernel.stride[1], kernel.kernel[1], kernel.dilation[1])
             inputs, outputs = aligned(rows * columns * kernel.x.c * e), aligned(th * tw * kernel.out.c * e)
             if 2 * (inputs + outputs) <= config.l1_bytes:
-                return _rectangles(kernel.out.h, kernel.out.w, th, tw), inputs, outputs
+                return Tiles(tuple(_rectangles(kernel.out.h, kernel.out.w, th, tw)), inputs, outputs)
     raise CompileError(f"{kernel.name}: not even one output's window fits into the {config.l1_bytes} byte of L1")
+
+
+def plan_map(kernel: Map, config: ChipConfig, parameters: int) -> Tiles:
+    """Runs [first, end) of elements, in whole rows of `pe_columns` but for the last; `parameters` bytes of L1 are taken."""
+    columns, total = config.pe_columns, kernel.out.elements
+    bytes_in = sum(side.element_bytes for side in kernel.inputs)
+    # Each of at most six buffers wastes less than ALIGN byte.
+    room = (config.l1_bytes - parameters - 6 * ALIGN) // (2 * (bytes_in + kernel.out.element_bytes))
+    step = min(room, LIMIT, -(-total // columns) * columns) // columns * columns
+    if step < 1:
+        raise CompileError(f"{kernel.name}: not even {columns} elements fit into the {config.l1_bytes} byte of L1")
+    inputs = sum(aligned(step * side.element_bytes) for side in kernel.inputs)
+    return Tiles(tuple(cuts(total, step)), inputs, aligned(step * kernel.out.element_bytes))
