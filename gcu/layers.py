@@ -6,35 +6,46 @@ from compiler.compile import Compiled
 from rtl.config import ChipConfig
 from sim.workload import Outcome
 
-__all__ = ["layer_rows", "spans"]
+__all__ = ["jobs", "layer_rows", "spans"]
+
+#: The sequencer's place among the four lanes of a SIP.
+_SEQUENCER = 3
 
 _CAUSES = ("busy", "operand", "memory", "event", "accumulator")
 
 
-def spans(records: np.ndarray) -> list[tuple[int, int, int]]:
-    """(tag, first cycle, last cycle) of every layer in every job, in order: layers end at a fence, so they don't overlap."""
-    records = records[(records["lane"] % 4 != 3) & (records["tag"] != 0)]
+def jobs(records: np.ndarray) -> list[tuple[int, int]]:
+    """(first, last) cycle of each job: SIP 0's sequencer works or waits from its launch to its end without a break."""
+    mine = np.sort(records[records["lane"] == _SEQUENCER], order="first")
     found: list[list[int]] = []
-    for record in np.sort(records, order="first"):
-        tag, first, last = int(record["tag"]), int(record["first"]), int(record["last"])
-        if found and found[-1][0] == tag:
-            found[-1][2] = max(found[-1][2], last)
+    for record in mine:
+        if found and found[-1][1] + 1 >= record["first"]:
+            found[-1][1] = int(record["last"])
         else:
-            found.append([tag, first, last])
-    return [(tag, first, last) for tag, first, last in found]
+            found.append([int(record["first"]), int(record["last"])])
+    return [(first, last) for first, last in found]
+
+
+def spans(records: np.ndarray) -> dict[int, int]:
+    """By tag, the cycles from the start of a layer's first command to the end of its last, over all jobs. Layers overlap."""
+    work = records[(records["lane"] % 4 != _SEQUENCER) & (records["event"] == 0)]
+    cycles: dict[int, int] = {}
+    for first, last in jobs(records):
+        part = work[(work["first"] >= first) & (work["first"] <= last)]
+        for tag in np.unique(part["tag"]):
+            mine = part[part["tag"] == tag]
+            cycles[int(tag)] = cycles.get(int(tag), 0) + int(mine["last"].max()) - int(mine["first"].min()) + 1
+    return cycles
 
 
 def layer_rows(outcome: Outcome, compiled: Compiled, config: ChipConfig, samples: int) -> list[dict]:
     """One row per layer: averages over the samples."""
     records = outcome.records
-    cycles = dict.fromkeys((layer.tag for layer in compiled.layers), 0)
-    for tag, first, last in spans(records):
-        if tag in cycles:
-            cycles[tag] += last - first + 1
+    cycles = spans(records)
     rows = []
     for layer in compiled.layers:
-        mine = records[(records["tag"] == layer.tag) & (records["lane"] % 4 != 3)]
-        taken = cycles[layer.tag] / samples
+        mine = records[(records["tag"] == layer.tag) & (records["lane"] % 4 != _SEQUENCER)]
+        taken = cycles.get(layer.tag, 0) / samples
         peak = config.macs_per_cycle(layer.format) if layer.macs else 0
         rows.append({
             "tag": layer.tag, "name": layer.name, "kind": layer.kind, "nodes": list(layer.nodes), "engine": layer.engine, "cycles": taken,

@@ -1,27 +1,15 @@
-"""The timeline picture: a lane per engine, a bar per command, coloured by layer; what a command waited for is pale."""
+"""The timeline picture: a lane per engine, a bar per command, coloured by layer; thin where the engine waits for an event."""
 
 from pathlib import Path
 
-import numpy as np
-
 from compiler.compile import Compiled
+from gcu.layers import jobs
 from rtl.config import ChipConfig
 from sim.workload import Outcome
 
 __all__ = ["draw"]
 
 _LANES = ("tensor core", "vector engine", "data engine")
-
-
-def _jobs(outcome: Outcome) -> tuple[int, int]:
-    """First and last cycle of the last job: its records are those after the last restart of the tags."""
-    records = np.sort(outcome.records[(outcome.records["lane"] % 4 != 3) & (outcome.records["tag"] != 0)], order="first")
-    if not len(records):
-        return 0, 1
-    tags = records["tag"].astype(int)
-    restarts = np.flatnonzero(np.diff(tags) < 0)
-    first = restarts[-1] + 1 if len(restarts) else 0
-    return int(records["first"][first]), int(records["last"].max())
 
 
 def draw(outcome: Outcome, compiled: Compiled, config: ChipConfig, path: Path) -> Path:
@@ -32,8 +20,8 @@ def draw(outcome: Outcome, compiled: Compiled, config: ChipConfig, path: Path) -
     from matplotlib import pyplot
     from matplotlib.patches import Patch
 
-    begin, end = _jobs(outcome)
-    records = outcome.records[(outcome.records["first"] >= begin) & (outcome.records["lane"] % 4 != 3)]
+    begin, end = (jobs(outcome.records) or [(0, 1)])[-1]
+    records = outcome.records[(outcome.records["first"] >= begin) & (outcome.records["first"] <= end) & (outcome.records["lane"] % 4 != 3)]
     units = sorted({int(record["lane"]) // 4 for record in records} or {0})
     lanes = [4 * unit + engine for unit in units for engine in range(3) if unit < config.sips or engine == 2]
     colours = pyplot.get_cmap("tab10")
@@ -41,8 +29,10 @@ def draw(outcome: Outcome, compiled: Compiled, config: ChipConfig, path: Path) -
     for place, lane in enumerate(lanes):
         for record in records[records["lane"] == lane]:
             first, length = int(record["first"]) - begin, int(record["last"]) - int(record["first"]) + 1
-            tag = int(record["tag"])
-            colour = colours((tag - 1) % 10)
+            colour = colours((int(record["tag"]) - 1) % 10)
+            if record["event"]:
+                axis.plot([first, first + length], [place, place], color=colour, linewidth=1.5, alpha=0.6, solid_capstyle="butt")
+                continue
             # The whole command is pale; its share of useful cycles is drawn full, from the bottom up.
             share = int(record["busy"]) / length
             axis.broken_barh([(first, length)], (place - 0.4, 0.8), facecolors=colour, alpha=0.25)
@@ -54,7 +44,7 @@ def draw(outcome: Outcome, compiled: Compiled, config: ChipConfig, path: Path) -
     axis.set_yticks(range(len(lanes)), names)
     axis.invert_yaxis()
     axis.set_xlim(0, end - begin + 1)
-    axis.set_xlabel("cycles of the job; height of the full colour: share of useful cycles in each command")
+    axis.set_xlabel("cycles of the job. Full colour: share of useful cycles in a command. Thin line: the engine waits for an event")
     axis.set_title(f"{compiled.name} on {config.name}: last sample, {end - begin + 1:,} cycles ({outcome.backend} {outcome.version})")
     handles = [Patch(color=colours((layer.tag - 1) % 10), label=layer.name) for layer in compiled.layers]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 8), frameon=False)

@@ -46,6 +46,7 @@ __all__ = [
     "VectorMode",
     "VectorOp",
     "VectorSource",
+    "Window",
     "counter_address",
     "window_address",
     "word_index",
@@ -477,6 +478,13 @@ def word_index(command, name: str) -> int:
 
 
 # Host
+
+
+class Window(data.Struct):
+    """A range of L3 that a partition may use. `limit` is the first byte beyond, so that a whole 4 GiB can be said."""
+
+    base: 32
+    limit: 33
 
 
 class ErrorRecord(data.Struct):

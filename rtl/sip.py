@@ -1,6 +1,6 @@
 """One SIP: sequencer, tensor core, vector engine, data engine and their L1. It touches nothing outside but by its data engine."""
 
-from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, Mux, ResetSignal, Signal
+from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,7 +8,7 @@ from rtl.bus.axi import AXI4, FABRIC_ADDRESS_BITS, AXI4Read
 from rtl.common.once import EmitOnce
 from rtl.config import ChipConfig
 from rtl.data_engine.engine import DataEngine
-from rtl.isa import Activity, Cause
+from rtl.isa import Activity, Cause, Window
 from rtl.l1.port import l1_ports
 from rtl.l1.scratchpad import L1
 from rtl.sequencer.interface import ENDED, SIGNALS, LaunchRequest, RemoteSignal
@@ -16,13 +16,10 @@ from rtl.sequencer.sequencer import Sequencer
 from rtl.tensor.core import TensorCore
 from rtl.vector.engine import VectorEngine
 
-__all__ = ["LANES", "WINDOW", "Sip", "sequencer_ports"]
+__all__ = ["LANES", "Sip", "connect_sequencer", "sequencer_ports"]
 
 #: Engines whose activity a sequencer's unit reports, in the order of `rtl.isa.Engine`.
 LANES = 4
-
-#: First byte and first byte beyond the L3 window of the running job's partition.
-WINDOW = data.StructLayout({"base": 32, "limit": 33})
 
 
 def sequencer_ports(config: ChipConfig) -> dict:
@@ -33,7 +30,7 @@ def sequencer_ports(config: ChipConfig) -> dict:
         "ended": Out(ENDED),
         "cancel": In(1),
         "watchdog": In(32),
-        "window": In(WINDOW),
+        "window": In(Window),
         "fetch": Out(AXI4Read(FABRIC_ADDRESS_BITS, config.bus_bytes, 1)),
         "data": Out(AXI4(FABRIC_ADDRESS_BITS, config.bus_bytes, 1)),
         "signal_out": Out(stream.Signature(RemoteSignal)),
@@ -111,10 +108,11 @@ def connect_sequencer(m: Module, unit, sequencer, engines: dict):
             getattr(sequencer, f"{name}_done").eq(engine.done),
             sequencer.busy[number].eq(engine.activity.cause == Cause.BUSY),
         ]
-        # An engine without a command whose queue holds one that waits for an event counts as waiting for that.
+        # An engine without a command whose queue holds one that waits for an event counts as waiting for that, under its tag.
         lane = Signal(Activity, name=f"{name}_lane")
-        waits = (engine.activity.cause == Cause.IDLE) & sequencer.waiting[number]
-        m.d.comb += [lane.eq(engine.activity), lane.cause.eq(Mux(waits, Cause.EVENT, engine.activity.cause))]
+        m.d.comb += lane.eq(engine.activity)
+        with m.If((engine.activity.cause == Cause.IDLE) & sequencer.waiting[number]):
+            m.d.comb += [lane.cause.eq(Cause.EVENT), lane.tag.eq(command.payload.tag[:16])]
         lanes[number] = lane
     for number, lane in enumerate((*lanes, sequencer.activity)):
         m.d.sync += unit.activity[number].eq(lane)

@@ -8,14 +8,14 @@ from rtl.bus.axi import AXI4, CHUNK_BYTES, FABRIC_ADDRESS_BITS
 from rtl.common.stream import StreamFifo
 from rtl.config import ChipConfig
 from rtl.data_engine.byte_fifo import ByteFifo
-from rtl.data_engine.front_end import WINDOW, FrontEnd
+from rtl.data_engine.front_end import FrontEnd
 from rtl.data_engine.job import JobKind
 from rtl.data_engine.ledger import Ledger
 from rtl.data_engine.mid_end import MidEnd
 from rtl.data_engine.reader import AXI_ID_BITS, Reader
 from rtl.data_engine.splitter import Run
 from rtl.data_engine.writer import Writer
-from rtl.isa import Activity, Cause, Completion, DataCommand
+from rtl.isa import Activity, Cause, Completion, DataCommand, Window
 from rtl.l1.port import L1Read, L1Write
 
 __all__ = ["DataEngine"]
@@ -62,7 +62,7 @@ class DataEngine(wiring.Component):
             "done": Out(data.StructLayout({"valid": 1, "completion": Completion})),
             "activity": Out(Activity),
             "flush": In(1),
-            "window": In(WINDOW),
+            "window": In(Window),
             "axi": Out(AXI4(FABRIC_ADDRESS_BITS, config.bus_bytes, AXI_ID_BITS)),
         }
         if not cluster:

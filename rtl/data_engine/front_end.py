@@ -1,7 +1,7 @@
 """Front end: takes commands, checks each one whole, and hands it to the mid end as a task."""
 
 from amaranth import Array, Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.common.bounds import Bounds
@@ -9,12 +9,9 @@ from rtl.config import ChipConfig
 from rtl.data_engine.clip import Clip
 from rtl.data_engine.job import RANK, Task
 from rtl.data_engine.merge import Merge
-from rtl.isa import DataCommand, DataOp, Space, Status
+from rtl.isa import DataCommand, DataOp, Space, Status, Window
 
-__all__ = ["WINDOW", "FrontEnd"]
-
-#: L3 addresses that the commands of a job may touch: `base` <= address < `limit`.
-WINDOW = data.StructLayout({"base": 32, "limit": 33})
+__all__ = ["FrontEnd"]
 
 
 class FrontEnd(wiring.Component):
@@ -41,7 +38,7 @@ class FrontEnd(wiring.Component):
         super().__init__({
             "command": In(stream.Signature(DataCommand)),
             "task": Out(stream.Signature(Task)),
-            "window": In(WINDOW),
+            "window": In(Window),
             "busy": Out(1),
             "tag": Out(16),
             "memory": Out(1),

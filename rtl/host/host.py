@@ -10,7 +10,8 @@ from rtl.host.axi_lite import ADDRESS_BITS, AxiLiteSlave
 from rtl.host.counters import CauseCounters
 from rtl.host.dispatcher import Dispatcher
 from rtl.host.queue import JobQueue
-from rtl.host.registers import WATCHDOG_CYCLES, WINDOW, HostRegisters
+from rtl.host.registers import WATCHDOG_CYCLES, HostRegisters
+from rtl.isa import Window
 from rtl.sequencer.interface import ENDED, LaneCauses, LaunchRequest
 
 __all__ = ["Host"]
@@ -53,7 +54,7 @@ class Host(wiring.Component):
             "issue": In(count),
             "completion": In(count),
             "causes": In(data.ArrayLayout(LaneCauses, count)),
-            "windows": Out(data.ArrayLayout(WINDOW, config.partitions)),
+            "windows": Out(data.ArrayLayout(Window, config.partitions)),
             "partition": Out(range(config.partitions)),
             "watchdog": Out(32, init=WATCHDOG_CYCLES),
             "running": Out(1),

@@ -7,18 +7,26 @@ from amaranth.lib.wiring import In, Out
 from rtl.config import ChipConfig
 from rtl.host.axi_lite import RegisterRead, RegisterWrite
 from rtl.host.interface import DOORBELL, NO_SIP, PUSH, RESULT, JobDescriptor
-from rtl.isa import COUNTER_BASE, ISA_VERSION, Cause, Engine, ErrorRecord, HostRegister, Interrupt, Status, window_address
+from rtl.isa import (
+    COUNTER_BASE,
+    ISA_VERSION,
+    Cause,
+    Engine,
+    ErrorRecord,
+    HostRegister,
+    Interrupt,
+    Status,
+    Window,
+    window_address,
+)
 
-__all__ = ["CLUSTER_ID", "WATCHDOG_CYCLES", "WINDOW", "HostRegisters"]
+__all__ = ["CLUSTER_ID", "WATCHDOG_CYCLES", "HostRegisters"]
 
 #: "MGCU" in memory order.
 CLUSTER_ID = 0x5543474D
 
 #: Cycles without progress before a SIP gives up, after reset.
 WATCHDOG_CYCLES = 1_000_000
-
-#: A partition's window of L3: first byte, and first byte beyond.
-WINDOW = data.StructLayout({"base": 32, "limit": 33})
 
 _LANE_BITS = 5
 
@@ -66,7 +74,7 @@ class HostRegisters(wiring.Component):
             "engine": Out(Engine),
             "cause": Out(Cause),
             "count": In(32),
-            "windows": Out(data.ArrayLayout(WINDOW, config.partitions)),
+            "windows": Out(data.ArrayLayout(Window, config.partitions)),
             "watchdog": Out(32, init=WATCHDOG_CYCLES),
             "interrupt": Out(1),
         })

@@ -1,7 +1,7 @@
 // Watches one engine's `activity` and writes one record for each command: when it began and ended, its cycles by cause and its bytes from
 // and to L3. The records feed tables by layer and the timeline. Never synthesised.
 //
-// A new record begins when the tag changes, or when an idle engine starts. Row of `records`, 32 bit each from the lowest: first cycle,
+// A new record begins when the tag changes, when an idle engine starts, and where waiting for an event begins or ends. Row of `records`, 32 bit each from the lowest: first cycle,
 // last cycle, {lane, tag}, busy, operand, memory, event, accumulator, bytes read, bytes written.
 module activity_probe #(
     parameter integer LANE = 0,
@@ -20,7 +20,7 @@ module activity_probe #(
   reg [319:0] records [0:DEPTH-1]  /*verilator public_flat_rw*/;
   reg [31:0] count  /*verilator public_flat_rw*/;
   reg [31:0] now;
-  reg open;
+  reg open, in_wait;
   reg [31:0] first, busy, operand, memory, waiting, accumulator, got, put;
   reg [15:0] current;
   integer i;
@@ -30,7 +30,8 @@ module activity_probe #(
   end
 
   wire idle = cause == 3'd0;
-  wire close = open && (idle || tag != current);
+  wire in_event = cause == 3'd4;
+  wire close = open && (idle || tag != current || in_event != in_wait);
   always @(posedge clk) begin
     now <= now + 1;
     if (close) begin
@@ -43,6 +44,7 @@ module activity_probe #(
       open <= 1'b1;
       first <= now;
       current <= tag;
+      in_wait <= in_event;
       busy <= {31'd0, cause == 3'd1};
       operand <= {31'd0, cause == 3'd2};
       memory <= {31'd0, cause == 3'd3};
@@ -62,7 +64,7 @@ module activity_probe #(
       put <= put + {26'd0, write};
     end
     if (rst) begin
-      now <= 0; open <= 0; first <= 0; current <= 0; count <= 0;
+      now <= 0; open <= 0; in_wait <= 0; first <= 0; current <= 0; count <= 0;
       busy <= 0; operand <= 0; memory <= 0; waiting <= 0; accumulator <= 0; got <= 0; put <= 0;
     end
   end

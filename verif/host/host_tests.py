@@ -8,8 +8,8 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from rtl.config import ISA_VERSION
-from rtl.host.registers import WATCHDOG_CYCLES, WINDOW
-from rtl.isa import Cause, Engine, Interrupt, Status, counter_address, window_address
+from rtl.host.registers import WATCHDOG_CYCLES
+from rtl.isa import Cause, Engine, Interrupt, Status, Window, counter_address, window_address
 from rtl.isa import HostRegister as R
 from verif.common.clock import start
 from verif.common.params import config, params, rng
@@ -118,7 +118,8 @@ async def registers(dut):
     assert int(dut.watchdog.value) == writable[R.WATCHDOG]
     for value, limit in ((0xFFFFFFFF, 1 << 32), (0xFFFFFFFE, 0xFFFFFFFE), (0, 0)):
         await bench.write(window_address(1) + 4, value)
-        window = WINDOW.from_bits(int(dut.windows.value) >> WINDOW.size & (1 << WINDOW.size) - 1)
+        size = Window.as_shape().size
+        window = Window.from_bits(int(dut.windows.value) >> size & (1 << size) - 1)
         assert (window.base, window.limit) == (writable[window_address(1)], limit)
     for write_only in (R.DOORBELL, R.JOB_PUSH):
         assert await bench.read(write_only) == 0
