@@ -29,6 +29,69 @@ async def copies(dut):
 
 
 @cocotb.test()
+async def long_copies(dut):
+    """Copies larger than the FIFO, with a memory that is slower than L1 and the other way round."""
+    bench = await Bench.create(dut, "long_copies", 60_000)
+    for source, destination in ((Space.L1, Space.L3), (Space.L3, Space.L1)):
+        command = make(DataOp.COPY, source, destination, size=[5000], src_stride=[1], dst_stride=[1], src_base=4096 + 3, dst_base=12000)
+        bench.memory.stall, bench.l1.stall = (0.7, 0) if destination is Space.L3 else (0, 0.7)
+        await bench.run([command, {**command, "src_base": 4096, "dst_base": 18000}])
+
+
+@cocotb.test()
+async def chains(dut):
+    """Each command reads what the one before has just written, in every space; with a second writer in between, or without."""
+    bench = await Bench.create(dut, "chains", 100_000, latency=(20, 60))
+    rng = bench.rng
+    spaces = [Space.L2, Space.L3] if bench.cluster else list(Space)
+    for _ in range(6):
+        places = [(rng.choice(spaces), base + rng.randrange(64)) for base in (4096, 9000, 14000, 19000, 24000)]
+        if rng.random() < 0.5:
+            places = [(places[0][0], base) for _, base in places]
+        length = rng.choice([1, 40, 300])
+        commands = []
+        for (source, src), (destination, dst) in zip(places, places[1:], strict=False):
+            fields = {"size": [length], "src_stride": [1], "dst_stride": [1], "src_base": src, "dst_base": dst}
+            commands.append(make(DataOp.COPY, source, destination, **fields))
+            if rng.random() < 0.3:
+                commands.append(make(DataOp.FILL, source, rng.choice(spaces), size=[9], dst_stride=[1], dst_base=30000, fill=rng.getrandbits(8)))
+        await bench.run(commands)
+
+
+@cocotb.test()
+async def slices_at_the_edge(dut):
+    """A source tensor that ends exactly with its window, read from beyond its extent: allowed, and by one element further, not."""
+    bench = await Bench.create(dut, "slices_at_the_edge", 100_000)
+    rng = bench.rng
+    for _ in range(8):
+        space = rng.choice([Space.L2, Space.L3] if bench.cluster else list(Space))
+        first, limit = bench.expected.window if space is Space.L3 else (0, len(bench.expected.space[space]))
+        element = rng.randrange(3)
+        unit = 1 << element
+        extent = [rng.randint(2, 9), rng.randint(2, 4), rng.randint(1, 3)]
+        step = [rng.choice([1, 1, -1, 2, -3]) for _ in extent]
+        # Size and offset reach beyond both ends and touch the first and the last element of each dimension.
+        offset = [-abs(t) * rng.randint(0, 2) if t > 0 else n - 1 + abs(t) * rng.randint(0, 2) for t, n in zip(step, extent, strict=True)]
+        extent = [n - (n - 1) % abs(t) for t, n in zip(step, extent, strict=True)]
+        offset = [o if t > 0 else n - 1 + abs(t) for t, n, o in zip(step, extent, offset, strict=True)]
+        size = [(n - 1) // abs(t) + 4 for t, n in zip(step, extent, strict=True)]
+        stride = [unit, unit * extent[0], unit * extent[0] * extent[1]]
+        whole = stride[2] * extent[2]
+        low = rng.random() < 0.5
+        origin = first if low else limit - whole
+        virtual = origin + sum(o * s for o, s in zip(offset, stride, strict=True))
+        command = make(
+            DataOp.SLICE, space, Space.L3, size=size, extent=extent, step=step, offset=offset, element=element,
+            src_base=virtual, src_stride=[s * t for s, t in zip(stride, step, strict=True)], fill=rng.getrandbits(32),
+            dst_base=1 << 16, dst_stride=[unit, unit * size[0], unit * size[0] * size[1]],
+        )
+        beyond = {**command, "src_base": virtual + (-unit if low else unit) & 0xFFFFFFFF}
+        assert bench.expected.verdict(command) == (Status.OK, 0)
+        assert bench.expected.verdict(beyond) == (Status.ADDRESS, (first - unit if low else limit + unit - 1) & 0xFFFFFFFF)
+        await bench.run([command, beyond])
+
+
+@cocotb.test()
 async def random_commands(dut):
     """Every operation, rank, element, alignment, pair of spaces; good and refused ones mixed."""
     bench = await Bench.create(dut, "random_commands", 400_000)
