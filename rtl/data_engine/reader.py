@@ -4,7 +4,7 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.bus.axi import CHUNK_BYTES, FABRIC_ADDRESS_BITS, AXI4Read, Burst
+from rtl.bus.axi import FABRIC_ADDRESS_BITS, AXI4Read, Burst
 from rtl.common.stream import StreamFifo, StreamRegister
 from rtl.config import ChipConfig
 from rtl.data_engine.job import SLOT_BITS
