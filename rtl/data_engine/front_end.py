@@ -17,8 +17,8 @@ __all__ = ["FrontEnd"]
 class FrontEnd(wiring.Component):
     """Checks the next command while earlier ones run: codes, sizes, alignment, then the bounds of source and destination.
 
-    A reset drops the command inside. One dimension a cycle: a COPY takes 16 cycles from its acceptance to its task, or as long as :class:`Merge` takes; a SLICE
-    8 cycles more for each dimension, or up to 40 where its |step| > 1.
+    A reset drops the command inside. One dimension a cycle: a COPY or FILL takes 15 cycles from its acceptance to its task, and as many
+    more as :class:`Merge` takes above 9; a SLICE 8 cycles more for each dimension, or up to 40 where its |step| > 1.
 
     Members
     -------

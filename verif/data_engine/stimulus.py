@@ -72,7 +72,7 @@ class Stimulus:
             if wanted is DataOp.COPY:
                 fields.update(self._copy_source(source, sizes, unit, dst_stride, upper=swap))
             elif wanted is DataOp.SLICE:
-                fields.update(self._slice_source(source, sizes, unit, upper=swap))
+                fields.update(self._slice_source(source, sizes, unit, dst_stride, upper=swap))
             else:
                 # Ignored words may hold anything.
                 fields.update(src_base=rng.getrandbits(32), src_stride=[rng.getrandbits(31) for _ in range(RANK)])
@@ -124,9 +124,15 @@ class Stimulus:
             strides = [rng.choice([0, unit, -unit, unit * rng.randint(-40, 40)]) for _ in sizes]
         return {"src_stride": strides, "src_base": self._place(space, list(span(strides, sizes, unit)), unit, upper)}
 
-    def _slice_source(self, space: Space, sizes: list[int], unit: int, upper: bool) -> dict:
+    def _slice_source(self, space: Space, sizes: list[int], unit: int, dst_stride: list[int], upper: bool) -> dict:
         """A source tensor of `extent`, and a window of indices that reaches beyond it."""
         rng = self._rng
+        if rng.random() < 0.25:
+            # The same shape, shifted in some dimensions: those inside merge, those outside must not.
+            offset = [rng.choice([0, 0, rng.randint(-2, 2)]) for _ in sizes]
+            origin = self._place(space, list(span(dst_stride, sizes, unit)), unit, upper)
+            base = None if origin is None else origin + sum(o * s for o, s in zip(offset, dst_stride, strict=True))
+            return {"extent": sizes, "step": [1] * RANK, "offset": offset, "src_base": base, "src_stride": dst_stride}
         extent = [max(1, size + rng.randint(-min(size, 6), 6)) if rng.random() < 0.8 else rng.randint(1, 5) for size in sizes]
         step = [1 if rng.random() < 0.6 else rng.choice([-1, 2, -2, 3, -3, 0, 7, rng.randint(-30, 30)]) for _ in sizes]
         offset = []
