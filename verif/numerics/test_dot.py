@@ -64,12 +64,19 @@ def spread(rng: np.random.Generator, format: Format, count: int) -> list[np.ndar
     return [centred(rng, format, (count, 4), 14), centred(rng, format, (count, 4), 14), centred(rng, Format.FP32, count, 28)]
 
 
-DRAWS = {"any_class": any_class, "spread": spread, "cancelling": cancelling, "ties": ties}
+def tiny(rng: np.random.Generator, format: Format, count: int) -> list[np.ndarray]:
+    """Subnormal accumulators, and products (of subnormals in FP16) around the smallest one where the format reaches it."""
+    a, b = (centred(rng, format, (count, 4), 6, -15 if format is Format.FP16 else -75) for _ in range(2))
+    c = rng.integers(0, 2, count) << 31 | rng.integers(0, 1 << 24, count) >> rng.integers(0, 24, count)
+    return [a, b, c.astype(np.uint32)]
+
+
+DRAWS = {"any_class": any_class, "spread": spread, "cancelling": cancelling, "ties": ties, "tiny": tiny}
 
 
 @by_name
 @pytest.mark.parametrize(("align", "toward_zero"), MODES)
-@pytest.mark.parametrize("kind", ("any_class", "spread", "cancelling", "window", "ties"))
+@pytest.mark.parametrize("kind", ("any_class", "spread", "cancelling", "window", "ties", "tiny"))
 def test_random(format, align, toward_zero, kind, seed):
     rng = np.random.default_rng(seed)
     operands = window(rng, format, 1500, align) if kind == "window" else DRAWS[kind](rng, format, 1500)
