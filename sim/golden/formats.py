@@ -36,7 +36,7 @@ def dtype_of(format: Format) -> np.dtype:
 
 def integer_range(format: Format) -> tuple[int, int]:
     """Least and greatest value of INT8, UINT8 or INT32."""
-    limits = np.iinfo(_SIGNED.get(format, np.uint8))
+    limits = np.iinfo(np.dtype(_SIGNED.get(format, np.uint8)))
     return int(limits.min), int(limits.max)
 
 
