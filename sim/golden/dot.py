@@ -80,9 +80,7 @@ def overflow(a, b, c, valid=None, unsigned_a: bool = False) -> np.ndarray:
     return exact != exact.astype(np.int32)
 
 
-def dot(
-    format: Format, a, b, c, valid=None, align: int = 40, toward_zero: bool = False, unsigned_a: bool = False
-) -> np.ndarray:
+def dot(format: Format, a, b, c, valid=None, align: int = 40, toward_zero: bool = False, unsigned_a: bool = False) -> np.ndarray:
     """c + sum over the last axis of a * b, as one operation; the result is a uint32 array of codes (FP32, or INT32 for INT8).
 
     Parameters

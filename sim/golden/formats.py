@@ -36,8 +36,8 @@ def dtype_of(format: Format) -> np.dtype:
 
 def integer_range(format: Format) -> tuple[int, int]:
     """Least and greatest value of INT8, UINT8 or INT32."""
-    limits = np.iinfo(_SIGNED.get(format, np.uint8))
-    return int(limits.min), int(limits.max)
+    bits = 8 * CONTAINER_BYTES[format]
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if format in _SIGNED else (0, (1 << bits) - 1)
 
 
 def _checked(bits, format: Format) -> np.ndarray:

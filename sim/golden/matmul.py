@@ -110,7 +110,7 @@ def matmul(
     tap:
         Elements of K after which a new group starts (the channels of one tap of a convolution); K by default.
 
-    INT8 runs at the speed of the BLAS library, the four-product formats at some 100 million products a second, FP32 the same.
+    Integers run at the speed of the BLAS library, floating point at above 100 million products a second and core.
     """
     a, b = np.asarray(a), np.asarray(b)
     for name, codes in (("a", a), ("b", b)):

@@ -39,12 +39,12 @@ def requantise_double(acc, multiplier, shift) -> np.ndarray:
 def requantise_single(acc, multiplier, shift) -> np.ndarray:
     """`tflite-single`: (acc * multiplier + 2^(30 - shift)) >> (31 - shift), one rounding, ties up (FullyConnected of LiteRT).
 
-    In 64 bits, which can't overflow, then saturated to int32. A shift outside -31 to 30 (a right shift outside 1 to 62) counts as
-    the nearer of the two.
+    In 64 bits, which can't overflow; the result is the low 32 bits, as in LiteRT, whose multipliers and shifts never need more. A
+    shift outside -31 to 30 (a right shift outside 1 to 62) counts as the nearer of the two.
     """
     acc, multiplier, shift = _operands(acc, multiplier, shift)
     right = 31 - np.clip(shift, -31, 30)
-    return _int32((acc * multiplier + (np.int64(1) << (right - 1))) >> right)
+    return ((acc * multiplier + (np.int64(1) << (right - 1))) >> right).astype(np.int32)
 
 
 def requantise_onnx(acc, scale) -> np.ndarray:

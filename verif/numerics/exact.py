@@ -175,4 +175,4 @@ def requantise_double(acc: int, multiplier: int, shift: int) -> int:
 
 def requantise_single(acc: int, multiplier: int, shift: int) -> int:
     right = min(max(31 - shift, 1), 62)
-    return _int32((acc * multiplier + 2 ** (right - 1)) // 2**right)
+    return ((acc * multiplier + 2 ** (right - 1)) // 2**right + 2**31) % 2**32 - 2**31

@@ -50,38 +50,50 @@ def ties(rng: np.random.Generator, format: Format, count: int) -> list[np.ndarra
     """c of 24 bits, and powers of two at and around half its last place."""
     a, b = (np.full((count, 4), ONE[format]) for _ in range(2))
     step = {Format.TF32: 1 << 23, Format.FP16: 1 << 10, Format.BF16: 1 << 7}[format]
-    a = (a - step * rng.integers(8, 15, (count, 4))).astype(a.dtype) ^ np.where(rng.integers(0, 2, (count, 4)), NEGATIVE[format], 0)
+    sign = NEGATIVE[format] * rng.integers(0, 2, (count, 4))
+    a = (a - step * rng.integers(8, 15, (count, 4))) | sign
     b = b - step * rng.integers(8, 15, (count, 4))
     return [a.astype(TYPES[format]), b.astype(TYPES[format]), centred(rng, Format.FP32, count, 4)]
 
 
+def any_class(rng: np.random.Generator, format: Format, count: int) -> list[np.ndarray]:
+    return [mixed(rng, format, (count, 4)), mixed(rng, format, (count, 4)), mixed(rng, Format.FP32, count)]
+
+
+def spread(rng: np.random.Generator, format: Format, count: int) -> list[np.ndarray]:
+    return [centred(rng, format, (count, 4), 14), centred(rng, format, (count, 4), 14), centred(rng, Format.FP32, count, 28)]
+
+
+def tiny(rng: np.random.Generator, format: Format, count: int) -> list[np.ndarray]:
+    """Subnormal accumulators, and products (of subnormals in FP16) around the smallest one where the format reaches it."""
+    a, b = (centred(rng, format, (count, 4), 6, -15 if format is Format.FP16 else -75) for _ in range(2))
+    c = rng.integers(0, 2, count) << 31 | rng.integers(0, 1 << 24, count) >> rng.integers(0, 24, count)
+    return [a, b, c.astype(np.uint32)]
+
+
+DRAWS = {"any_class": any_class, "spread": spread, "cancelling": cancelling, "ties": ties, "tiny": tiny}
+
+
 @by_name
 @pytest.mark.parametrize(("align", "toward_zero"), MODES)
-@pytest.mark.parametrize("kind", ("mixed", "centred", "cancelling", "window", "ties"))
+@pytest.mark.parametrize("kind", ("any_class", "spread", "cancelling", "window", "ties", "tiny"))
 def test_random(format, align, toward_zero, kind, seed):
     rng = np.random.default_rng(seed)
-    count = 1500
-    if kind == "mixed":
-        operands = [mixed(rng, format, (count, 4)), mixed(rng, format, (count, 4)), mixed(rng, Format.FP32, count)]
-    elif kind == "centred":
-        operands = [centred(rng, format, (count, 4), 14), centred(rng, format, (count, 4), 14), centred(rng, Format.FP32, count, 28)]
-    elif kind == "window":
-        operands = window(rng, format, count, align)
-    else:
-        operands = globals()[kind](rng, format, count)
+    operands = window(rng, format, 1500, align) if kind == "window" else DRAWS[kind](rng, format, 1500)
     compare(format, *operands, align=align, toward_zero=toward_zero)
 
 
 @by_name
 @pytest.mark.parametrize(("align", "toward_zero"), MODES)
 def test_all_pairs_of_corners(format, align, toward_zero, seed):
-    """Every pair of classes as one product, among zeros, ones or random corners, with every class of accumulator."""
+    """Every pair of classes as one product, among zeros or finite corners, with every class of accumulator."""
     rng = np.random.default_rng(seed)
-    codes = corners(format)[: 34 if align == 40 else 30]
+    codes = corners(format)
+    finite = codes[:28]
     x, y = cross(codes, codes)
-    for filler in ("zero", "random"):
-        a, b = (np.zeros((x.size, 4), x.dtype) if filler == "zero" else rng.choice(corners(format)[:28], (x.size, 4)) for _ in range(2))
-        lane = rng.integers(0, 4, x.size)
+    lane = rng.integers(0, 4, x.size)
+    for others in (codes[:1], finite):
+        a, b = rng.choice(others, (x.size, 4)), rng.choice(others, (x.size, 4))
         a[np.arange(x.size), lane], b[np.arange(x.size), lane] = x, y
         compare(format, a, b, rng.choice(corners(Format.FP32), x.size), align=align, toward_zero=toward_zero)
 
@@ -235,10 +247,9 @@ def test_long(format, seed):
     rng = np.random.default_rng(seed)
     count = 100_000
     for align, toward_zero in MODES:
-        compare(format, *cancelling(rng, format, count), align=align, toward_zero=toward_zero)
+        for draw in DRAWS.values():
+            compare(format, *draw(rng, format, count), align=align, toward_zero=toward_zero)
         compare(format, *window(rng, format, count, align), align=align, toward_zero=toward_zero)
-        compare(format, *(mixed(rng, f, s) for f, s in ((format, (count, 4)), (format, (count, 4)), (Format.FP32, count))),
-                align=align, toward_zero=toward_zero)  # fmt: skip
 
 
 @pytest.mark.long

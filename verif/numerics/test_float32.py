@@ -66,6 +66,10 @@ def around_subnormals(rng: np.random.Generator, count: int) -> list[np.ndarray]:
     return [np.where(coarse, a & few, a), np.where(coarse, b & few, b), c]
 
 
+def any_class(rng: np.random.Generator, count: int) -> list[np.ndarray]:
+    return [mixed(rng, Format.FP32, count) for _ in range(3)]
+
+
 def test_fma_on_all_corner_triples():
     codes = corners(Format.FP32)
     compare("fma", *cross(codes, codes, codes[::2]))
@@ -75,32 +79,40 @@ def test_fma_on_all_corner_triples():
 def test_fma_random(kind, seed):
     rng = np.random.default_rng(seed)
     count = 30_000
-    if kind == "mixed":
-        compare("fma", *(mixed(rng, Format.FP32, count) for _ in range(3)))
-    else:
-        compare("fma", *globals()[kind](rng, count))
+    draw = {"near_ties": near_ties, "around_subnormals": around_subnormals}.get(kind, any_class)
+    compare("fma", *draw(rng, count))
 
 
 def test_fma_where_two_roundings_differ():
-    """The binary64 sum lies midway between two FP32 values and the exact sum does not."""
-    a, b = 0x3F800001, 0x3F7FFFFE  # the product is 1 - 2^-46
-    for c in (0x33800000, 0xB3800000, 0x4B800000, 0xCB800001, 0x80000000):
-        compare("fma", np.uint32([a]), np.uint32([b]), np.uint32([c]))
-    # 1 + 2^-24 (the tie) + 2^-80: rounds up; minus 2^-80: rounds down.
-    tie = [np.uint32([0x3F800001]), np.uint32([0x3F800001])]
-    compare("fma", *tie, np.uint32([0x27800000]))
-    for tiny in (0x17800000, 0x97800000):
-        half, one = np.float32(2.0**-24).view(np.uint32), 0x3F800000
-        first = float32.fma(np.uint32([half]), np.uint32([one]), np.uint32([one]))
-        assert first[0] == one
-        # (2^-24 + 2^-47) * 1 + 1 needs 48 bits; with c = 1 it lies above the tie by less than half a unit of binary64.
-        compare("fma", np.uint32([half + 1]), np.uint32([one]), np.uint32([one]))
-        compare("fma", np.uint32([0x4B800001]), np.uint32([0x3F000000]), np.uint32([tiny]))
+    """The binary64 sum lies midway between two FP32 values and the exact sum beside it, on either side."""
+
+    def code(value: float) -> int:
+        return struct.unpack("<I", struct.pack("<f", value))[0]
+
+    unit = 2.0**-23
+    below = (2.0**-24 * (1 + unit), 1 - unit)  # 2^-24 - 2^-70
+    above = (2.0**-24 * (1 + 2896 * unit), 1 - 2895 * unit)  # 2^-24 + 4688 * 2^-70
+    even, odd = (1 + 2.0**-12, 1 + 2.0**-12), (1 + 2.0**-12, 1 + 3 * 2.0**-12)  # ties: 1 + 2^-11 + 2^-24, 1 + 2^-10 + 3 * 2^-24
+    cases = [
+        (below, 1 + unit, 1 + unit),
+        (above, 1.0, 1 + unit),
+        (even, 2.0**-90, 1 + 2.0**-11 + unit),
+        (even, 0.0, 1 + 2.0**-11),
+        (even, -(2.0**-90), 1 + 2.0**-11),
+        (odd, 2.0**-90, 1 + 2.0**-10 + 2 * unit),
+        (odd, 0.0, 1 + 2.0**-10 + 2 * unit),
+        (odd, -(2.0**-90), 1 + 2.0**-10 + unit),
+    ]
+    for (a, b), c, expected in cases:
+        for sign in (1, -1):
+            operands = [np.uint32([code(value)]) for value in (sign * a, b, sign * c)]
+            assert float32.fma(*operands)[0] == code(sign * expected), (a, b, c, sign)
+            compare("fma", *operands)
 
 
 def test_fma_against_exact_integers(seed):
     rng = np.random.default_rng(seed)
-    parts = [near_ties(rng, 3000), around_subnormals(rng, 3000), [mixed(rng, Format.FP32, 3000) for _ in range(3)]]
+    parts = [near_ties(rng, 3000), around_subnormals(rng, 3000), any_class(rng, 3000)]
     a, b, c = (np.concatenate(codes) for codes in zip(*parts, strict=True))
     for x, y, z, got in zip(a.tolist(), b.tolist(), c.tolist(), float32.fma(a, b, c).tolist(), strict=True):
         assert got == exact.fma(x, y, z), f"{x:08x} {y:08x} {z:08x}"
@@ -141,6 +153,5 @@ def test_fma_long(seed):
     codes = corners(Format.FP32)
     compare("fma", *cross(codes, codes, codes))
     for _ in range(10):
-        compare("fma", *(mixed(rng, Format.FP32, 200_000) for _ in range(3)))
-        compare("fma", *near_ties(rng, 200_000))
-        compare("fma", *around_subnormals(rng, 200_000))
+        for draw in (any_class, near_ties, around_subnormals):
+            compare("fma", *draw(rng, 200_000))

@@ -104,6 +104,7 @@ def test_int8(k, unsigned_a, seed):
     rng = np.random.default_rng(seed)
     a, b = rng.integers(0, 256, (11, k), np.uint8), rng.integers(0, 256, (k, 13), np.uint8)
     a[:2], b[:, :2] = 0xFF if unsigned_a else 0x80, 0x80
+    a[2:4], b[:, 2:4] = 0xFF if unsigned_a else 0x81, 0x7F  # odd products: sums past 2^24 that float32 can't hold
     c = rng.integers(0, 1 << 32, (11, 13), np.uint32, endpoint=False)
     exact_sum = (a if unsigned_a else a.view(np.int8)).astype(object) @ b.view(np.int8).astype(object)
     for start in (None, c):
