@@ -18,7 +18,7 @@ class FrontEnd(wiring.Component):
     """Checks the next command while earlier ones run: codes, sizes, alignment, then the bounds of source and destination.
 
     A reset drops the command inside. One dimension a cycle: a COPY or FILL takes 15 cycles from its acceptance to its task, and as many
-    more as :class:`Merge` takes above 9; a SLICE 8 cycles more for each dimension, or up to 40 where its |step| > 1.
+    more as :class:`Merge` takes above 14; a SLICE 8 cycles more for each dimension, or up to 40 where its |step| > 1.
 
     Members
     -------
@@ -148,6 +148,8 @@ class FrontEnd(wiring.Component):
                     m.d.comb += clip.start.eq(1)
                     m.next = "CLIP"
                 with m.Else():
+                    # Merging follows one dimension behind; a SLICE waits, since any empty range changes everything.
+                    m.d.comb += merge.start.eq(dimension == 0)
                     m.d.sync += [low[dimension].eq(0), count[dimension].eq(pick("size")), bounds.valid.eq(moving)]
                     advance("DESTINATION")
             with m.State("CLIP"):
@@ -160,7 +162,7 @@ class FrontEnd(wiring.Component):
                 m.next = "SOURCE"
                 advance("DESTINATION")
             with m.State("DESTINATION"):
-                m.d.comb += [destination_turn.eq(1), merge.start.eq(dimension == 0)]
+                m.d.comb += [destination_turn.eq(1), merge.start.eq(slicing & (dimension == 0))]
                 m.d.sync += bounds.valid.eq(1)
                 # Of the source: it comes 4 cycles after its last term was seen, within these five.
                 with m.If(bounds.result.valid):
