@@ -15,8 +15,8 @@ __all__ = ["Model", "Node", "load"]
 
 #: Older sets of operators have other meanings under the same names.
 OLDEST = 7
-#: Elements of one tensor.
-LIMIT = 1 << 31
+#: Elements of one tensor, so that a damaged shape doesn't take all of the host's memory.
+LIMIT = 1 << 26
 
 
 @dataclass(frozen=True)

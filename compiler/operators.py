@@ -61,6 +61,8 @@ def window(node, x_shape, out_shape, kernel) -> dict:
             pads[axis] = missing - missing // 2
         elif mode == "VALID":
             pads[axis] = 0
+        if attributes.get("ceil_mode", 0) and (out_shape[2 + axis] - 1) * stride[axis] >= x_shape[2 + axis] + pads[axis]:
+            raise ValueError("with ceil_mode a window would lie in the padding alone, where ONNX's tools disagree on the shape")
         # What the output reaches beyond the input is what counts: with ceil_mode it is more than `pads` says, with strides often less.
         pads[2 + axis] = max(reach - x_shape[2 + axis] - pads[axis], 0)
     if min(pads) < 0:
