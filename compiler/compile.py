@@ -1,7 +1,9 @@
 """The whole way from a model file to a program: import, lowering, memory plan, code."""
 
+import builtins
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +25,7 @@ ALIGN = 256
 #: Padded loads have signed addresses.
 REACH = 1 << 31
 
-_DTYPES = {
+_DTYPES: dict[Any, np.dtype] = {
     Format.INT8: np.dtype(np.int8), Format.UINT8: np.dtype(np.uint8), Format.FP32: np.dtype(np.float32),
     Format.INT32: np.dtype(np.int32),
 }
@@ -38,10 +40,6 @@ class Binding:
     argument: int
 
     @property
-    def bytes(self) -> int:
-        return self.tensor.bytes
-
-    @property
     def dtype(self) -> np.dtype:
         return _DTYPES[self.tensor.format]
 
@@ -49,7 +47,7 @@ class Binding:
     def shape(self) -> tuple[int, ...]:
         return self.tensor.shape
 
-    def encode(self, value: np.ndarray) -> bytes:
+    def encode(self, value: np.ndarray) -> builtins.bytes:
         """Bytes of one sample. Raises :class:`CompileError` for another shape or type."""
         value = np.asarray(value)
         if value.dtype != self.dtype:
@@ -58,8 +56,12 @@ class Binding:
             raise CompileError(f"input {self.name}: shape {list(value.shape)} given, {list(self.shape)} needed")
         return self.tensor.encode(value)
 
-    def decode(self, raw: bytes) -> np.ndarray:
+    def decode(self, raw: builtins.bytes) -> np.ndarray:
         return self.tensor.decode(raw, self.dtype)
+
+    @property
+    def bytes(self) -> int:
+        return self.tensor.bytes
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Lowering:
     def __init__(self, model: Model):
         self.model = model
         self.graph = Graph(model.name)
-        self.values: dict[str, object] = dict(model.constants)
+        self.values: dict[str, Any] = dict(model.constants)
         self._node: Node | None = None
         self._uses = Counter([name for node in model.nodes for name in node.inputs] + list(model.outputs))
 
@@ -105,7 +106,7 @@ class Lowering:
             roots.add(id(tensor.root))
             self.graph.outputs.append(replace(tensor, name=name, alias=tensor))
 
-    def fail(self, reason: str):
+    def fail(self, reason: str) -> NoReturn:
         """Refuses the node."""
         raise CompileError(f"{self._node.op} {self._node.name!r}: {reason}")
 

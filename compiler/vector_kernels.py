@@ -73,7 +73,7 @@ def emit_map(emit: Emitter, kernel: Map, tag: int):
         out, (rows, rest) = outputs.next(), divmod(end - first, columns)
         parts = [part for part in ((0, columns, rows), (rows * columns, rest, 1)) if part[1] and part[2]]
         for number, (start, n, ow) in enumerate(parts):
-            operands = {}
+            operands: dict[str, int] = {}
             for name, side, place_of in zip("xy", kernel.inputs, starts, strict=False):
                 size = side.element_bytes
                 operands |= {f"{name}_base": place + place_of + start * size, f"{name}_ow": columns * size, f"{name}_oh": 0}
