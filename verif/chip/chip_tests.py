@@ -1,27 +1,20 @@
 """Tests of the whole chip but its memory controllers, run inside the simulator through the ports that users have."""
 
+from collections.abc import Mapping
+
 import cocotb
 
 from compiler.assembler import Program, assemble
 from rtl.config import ISA_VERSION
-from rtl.isa import Cause, DataOp, Engine, Space, Status
+from rtl.isa import Cause, Engine, Space, Status
 from rtl.isa import HostRegister as R
 from sim.job import Job
 from verif.chip.bench import Chip
-from verif.common.params import rng
+from verif.chip.programs import Work, cluster_work, copy, part, pipeline, random_work
+from verif.common.params import params, rng
 
 IMAGE, ARGUMENTS = 0x1000, 0x800
 D = Engine.DATA
-UNIT = {f"size{d}": 1 for d in range(1, 5)}
-
-
-def copy(program: Program, source: Space, destination: Space, size: int, *, src, dst, wait=(), signal=(), to=None):
-    """A dense copy of bytes; addresses may be registers."""
-    program.set(
-        D, mode={"op": DataOp.COPY, "source": source, "destination": destination}, src_base=src, dst_base=dst, size0=size,
-        src_stride0=1, dst_stride0=1, **UNIT,
-    )  # fmt: skip
-    program.run(D, wait, signal, to)
 
 
 @cocotb.test()
@@ -58,3 +51,107 @@ async def host(dut):
         await chip.fetch(0x2FF0, 256, l2=True)
         await chip.fetch(config.l3_bytes - 40, 40)
         await chip.fetch(config.l2_bytes - 40, 40, l2=True)
+
+
+def prepare(chip: Chip, works: Mapping[int, Work], image: int = IMAGE, *, partition: int = 0) -> Job:
+    """Loads the programs of one job, their data and the arguments of the one that has any; the image and the arguments get 64 KiB."""
+    code = assemble(chip.config, {unit: work.program for unit, work in works.items()}).to_bytes()
+    assert len(code) < 0xF000
+    chip.load(image, code)
+    arguments = next((work.arguments for work in works.values() if work.arguments), [])
+    chip.load(image + 0xF000, b"".join(value.to_bytes(4, "little") for value in arguments))
+    for work in works.values():
+        for address, raw in work.loads:
+            chip.load(address, raw)
+    return Job(image, image + 0xF000, len(arguments), sum(1 << unit for unit in works), partition)
+
+
+@cocotb.test()
+async def all_engines(dut):
+    """cp_engines, cp_events, cp_arguments: a pipeline of three engines, twice with one doorbell, with other arguments."""
+    chip = await Chip(dut).start(60_000)
+    draw = rng("pipeline")
+    first, second = pipeline(draw, tiles=4), pipeline(draw, m=7, n=5, k=33, tiles=3)
+    second.arguments[3] += 0x1000
+    # Both read the same tiles; the second image's loads are the ones that count.
+    jobs = [prepare(chip, {0: first}, 0x10000), prepare(chip, {0: second}, 0x20000)]
+    assert await chip.run(*jobs) == [Status.OK] * 2
+    counts = await chip.counters()
+    for engine in (Engine.TENSOR, Engine.VECTOR):
+        assert counts[0, engine][Cause.BUSY] and counts[0, engine][Cause.EVENT]
+
+
+async def random_jobs(chip: Chip, name: str, units: list[int], rounds: int):
+    """Pairs of random jobs on some units, with one doorbell for both; L2 is read back through the host's port."""
+    draw = rng(name)
+    config = chip.config
+    for unit in units:
+        await chip.send(part(Space.L2, unit)[0], draw.randbytes(part(Space.L2, unit)[1]), l2=True)
+    for _ in range(rounds):
+        jobs = []
+        for number in range(2):
+            works = {
+                unit: random_work(draw, config, unit) if unit < config.sips else cluster_work(draw, config)
+                for unit in units
+            }  # fmt: skip
+            works[units[0]].arguments = [draw.choice([1, 2]) for _ in range(config.sips)]
+            if number:
+                # The first job's data stay as they are.
+                for work in works.values():
+                    work.loads = []
+            jobs.append(prepare(chip, works, 0x10000 * (number + 1)))
+        assert await chip.run(*jobs) == [Status.OK] * 2
+        await chip.counters()
+        for unit in units:
+            await chip.fetch(*part(Space.L2, unit), l2=True)
+
+
+@cocotb.test()
+async def random_programs(dut):
+    """cp_random, cp_queue: random commands on all engines of SIP 0 at once."""
+    chip = await Chip(dut).start(400_000)
+    await random_jobs(chip, "random", [0], params().get("rounds", 1))
+
+
+@cocotb.test()
+async def random_cluster(dut):
+    """cp_cluster: every SIP and the cluster's own unit at random work at once."""
+    chip = await Chip(dut).start(400_000)
+    await random_jobs(chip, "cluster", list(range(chip.config.sips + 1)), params().get("rounds", 1))
+
+
+@cocotb.test()
+async def relay(dut):
+    """cp_remote_events: SIP 0, then each other SIP, then the cluster pass a tensor on through L2 and tell the next one by an event."""
+    chip = await Chip(dut).start(60_000)
+    config, draw = chip.config, rng("relay")
+    size = 500
+    for turn in range(2):
+        works = {}
+        for unit in range(config.sips + 1):
+            p = Program()
+            if unit == 0:
+                copy(p, Space.L3, Space.L1, size, src=0x40000, dst=0x100)
+                p.fence(D)
+            else:
+                p.wait(7)
+                if unit < config.sips:
+                    copy(p, Space.L2, Space.L1, size, src=0x1000 * unit, dst=0x100)
+            if unit < config.sips:
+                # By the command itself or by the sequencer.
+                copy(p, Space.L1, Space.L2, size, src=0x100, dst=0x1000 * (unit + 1), signal=() if turn else (7,), to=unit + 1)
+                if turn:
+                    p.fence()
+                    p.signal(7, to=unit + 1)
+                p.wait(9)
+            else:
+                copy(p, Space.L2, Space.L3, size, src=0x1000 * unit, dst=0x50003, signal=(1,))
+                p.wait(1)
+                for sip in range(config.sips):
+                    p.signal(9, to=sip)
+            p.end()
+            works[unit] = Work(p)
+        works[0].loads = [(0x40000, draw.randbytes(size))]
+        assert await chip.run(prepare(chip, works)) == [Status.OK]
+        await chip.counters()
+        await chip.fetch(0x50000, size + 16)
