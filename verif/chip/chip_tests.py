@@ -155,3 +155,22 @@ async def relay(dut):
         assert await chip.run(prepare(chip, works)) == [Status.OK]
         await chip.counters()
         await chip.fetch(0x50000, size + 16)
+
+
+@cocotb.test(expect_error=AssertionError)
+async def wrong_byte_is_found(dut):
+    """A deliberate fault: one bit of what the chip reads differs from what the golden chip reads, and the comparison must see it."""
+    chip = await Chip(dut).start(60_000)
+    program = Program()
+    copy(program, Space.L3, Space.L1, 300, src=0x40000, dst=0)
+    copy(program, Space.L1, Space.L3, 300, src=0, dst=0x50000)
+    program.end()
+    job = prepare(chip, {0: Work(program, loads=[(0x40000, rng("fault").randbytes(300))])})
+    assert await chip.run(job) == [Status.OK]
+    chip.golden.l3[0x40000 + 123] ^= 0x10
+    await chip.push(job)
+    await chip.write(R.DOORBELL, 1)
+    chip.golden.run(job)
+    await chip.settle(1)
+    chip.golden.l3[0x40000 + 123] ^= 0x10
+    chip.check_l3()
