@@ -113,7 +113,8 @@ class Chip:
         answer = await self.port.read(address | l2 << L2_SELECT_BIT, size)
         assert answer.resp == AxiResp.OKAY, f"host read at {address:#x}: {answer.resp!r}"
         space = self.golden.l2 if l2 else self.golden.l3
-        self._same(f"{'L2' if l2 else 'L3'} by the host port", address, np.frombuffer(answer.data, np.uint8), space[address : address + size])
+        found, what = np.frombuffer(answer.data, np.uint8), f"{'L2' if l2 else 'L3'} by the host's port"
+        self._same(what, address, found, space[address : address + size])
         return answer.data
 
     def check_l3(self):

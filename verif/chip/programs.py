@@ -25,13 +25,13 @@ from verif.tensor.model import box
 from verif.vector import commands as vector_commands
 from verif.vector import model as vector_model
 
-__all__ = ["REGION", "Work", "cluster_work", "copy", "part", "pipeline", "random_work"]
+__all__ = ["Work", "cluster_work", "copy", "part", "pipeline", "random_work"]
 
 T, V, D = Engine.TENSOR, Engine.VECTOR, Engine.DATA
 _UNIT = {f"size{d}": 1 for d in range(1, 5)}
 
-#: Bytes of each end of L1, and of a unit's parts of L2 and L3, that random commands use.
-REGION = 8 << 10
+#: Bytes of the two ends of L1 that random commands use; a unit's part of L3 is as large as the upper end.
+_LOW, REGION = 8 << 10, 4 << 10
 _L2_REGION = 2 << 10
 #: Where each unit's images, dumps and data lie in L3.
 _LOAD, _DUMP, _DATA, _STEP = 0x40000, 0x80000, 0xC0000, 0x8000
@@ -86,33 +86,22 @@ def _defined(command: dict) -> dict:
 
 
 def _pair(draw: random.Random, config: ChipConfig, memory: np.ndarray) -> tuple[int, int]:
-    """A tensor command that sends its rows to a vector command."""
+    """A tensor command that sends its rows to a vector command; what they read lies in the lower half of L1, z in the upper one."""
+    half = config.l1_bytes // 2
     while True:
         tensor = tensor_commands.good(draw, config, memory)
-        if tensor["batch"] == 1:
+        spans = {operand: box(config, tensor, operand) for operand in "abc"}
+        fits = all(high - low < half - 4 for low, high in spans.values()) and 4 * tensor["n"] * tensor["ow"] * tensor["oh"] <= half
+        if tensor["batch"] == 1 and fits:
             break
     tensor["mode"].update(to_vector=1)
-    vector = _defined(vector_commands.legal(draw, config, from_tensor=True))
+    tensor.update({f"{operand}_base": (3 - low) // 4 * 4 for operand, (low, _) in spans.items()})
+    vector = vector_commands.legal(draw, config, from_tensor=True)
     vector["mode"]["y_enable"] = 0
-    _defined(vector)
-    format = Format(vector["mode"]["z_format"])
-    row = tensor["n"] * CONTAINER_BYTES[format]
+    row = tensor["n"] * CONTAINER_BYTES[Format(vector["mode"]["z_format"])]
     vector.update({name: tensor[name] for name in ("n", "ow", "oh")})
-    vector.update(z_ow=row, z_oh=row * tensor["ow"], z_base=config.l1_bytes // 2)
-    vector.update(p_base=4 * draw.randrange(64), p_stride=4 * draw.randrange(16))
-    # Its rows come in behind what it reads: z lies in the upper half, A, B and C in the lower one.
-    tensor.update(_lower(config, tensor))
-    return pack(TensorCommand, tensor), vector_model.encode(vector)
-
-
-def _lower(config: ChipConfig, tensor: dict) -> dict:
-    """Bases that bring A, B and C into the lower half of the region."""
-    bases = {}
-    for operand in "abc":
-        low, high = box(config, tensor, operand)
-        assert high - low < config.l1_bytes // 2, "the operand doesn't fit half of the region"
-        bases[f"{operand}_base"] = (-low + 3) // 4 * 4
-    return bases
+    vector.update(z_ow=row, z_oh=row * tensor["ow"], z_base=half, p_base=4 * draw.randrange(64), p_stride=4 * draw.randrange(16))
+    return pack(TensorCommand, tensor), vector_model.encode(_defined(vector))
 
 
 def _chain(draw: random.Random, config: ChipConfig, memory: np.ndarray, count: int) -> list[dict[Engine, int]]:
@@ -127,10 +116,7 @@ def _chain(draw: random.Random, config: ChipConfig, memory: np.ndarray, count: i
         elif kind == 1:
             chain.append({V: vector_model.encode(_defined(vector_commands.legal(draw, config, from_tensor=False)))})
         else:
-            try:
-                tensor, vector = _pair(draw, config, memory)
-            except AssertionError:
-                continue
+            tensor, vector = _pair(draw, config, memory)
             chain.append({T: tensor, V: vector})
     return chain
 
@@ -149,14 +135,14 @@ def _moves(draw: random.Random, config: ChipConfig, unit: int, count: int) -> It
 
 def random_work(draw: random.Random, config: ChipConfig, unit: int, *, chain: int = 5, moves: int = 6) -> Work:
     """A SIP's program: it fills both ends of L1 from L3, runs a random chain and random moves twice, and stores L1."""
-    small = dataclasses.replace(config, l1_bytes=REGION)
-    low = np.frombuffer(draw.randbytes(REGION), np.uint8).copy()
+    small = dataclasses.replace(config, l1_bytes=_LOW)
+    low = np.frombuffer(draw.randbytes(_LOW), np.uint8).copy()
     items = _chain(draw, small, low, chain)
     load, dump = _LOAD + unit * _STEP, _DUMP + unit * _STEP
     top = config.l1_bytes - REGION
     program, count, address = Program(), Reg(unit), Reg(10)
-    copy(program, Space.L3, Space.L1, REGION, src=load, dst=0, signal=(15,))
-    copy(program, Space.L3, Space.L1, REGION, src=load + REGION, dst=top)
+    copy(program, Space.L3, Space.L1, _LOW, src=load, dst=0, signal=(15,))
+    copy(program, Space.L3, Space.L1, REGION, src=load + _LOW, dst=top)
     program.wait(15)
     # Event of each command that waits for the one before on another engine; the first one's is signalled before the loop.
     waits: list[dict[Engine, int]] = []
@@ -181,9 +167,9 @@ def random_work(draw: random.Random, config: ChipConfig, unit: int, *, chain: in
                     program.run(D)
     program.fence()
     program.load(address, dump)
-    for source in (0, top):
-        copy(program, Space.L1, Space.L3, REGION, src=source, dst=address)
-        program.add(address, address, REGION)
+    for source, size in ((0, _LOW), (top, REGION)):
+        copy(program, Space.L1, Space.L3, size, src=source, dst=address)
+        program.add(address, address, size)
     program.end()
     return Work(program, loads=[(load, low.tobytes() + draw.randbytes(REGION)), (part(Space.L3, unit)[0], draw.randbytes(REGION))])
 

@@ -27,7 +27,12 @@ def only_icarus(bench):
 @pytest.mark.long
 def test_two_of_everything(bench):
     only_icarus(bench)
-    bench.run(Compute(TWO), f"{CHIP},{ERRORS}", params={"config": TWO.to_dict()})
+    bench.run(Compute(TWO), f"{CHIP},{ERRORS}", params={"config": TWO.to_dict(), "long": True})
+
+
+@pytest.mark.long
+def test_errors(bench):
+    bench.run(Compute(TINY), ERRORS, params={"config": "tiny", "long": True})
 
 
 @pytest.mark.long
