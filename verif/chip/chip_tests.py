@@ -1,5 +1,6 @@
 """Tests of the whole chip but its memory controllers, run inside the simulator through the ports that users have."""
 
+import random
 from collections.abc import Mapping
 
 import cocotb
@@ -81,8 +82,18 @@ async def all_engines(dut):
         assert counts[0, engine][Cause.BUSY] and counts[0, engine][Cause.EVENT]
 
 
+async def traffic(chip: Chip, draw: random.Random, count: int):
+    """Host reads and writes of pages that no job touches."""
+    for _ in range(count):
+        l2 = draw.random() < 0.5
+        base, size = (0x8000 if l2 else 0x38000), draw.randint(1, 300)
+        address = base + draw.randrange(0x1000 - size)
+        await chip.send(address, draw.randbytes(size), l2=l2)
+        await chip.fetch(address, size, l2=l2)
+
+
 async def random_jobs(chip: Chip, name: str, units: list[int], rounds: int):
-    """Pairs of random jobs on some units, with one doorbell for both; L2 is read back through the host's port."""
+    """Pairs of random jobs on some units, with one doorbell for both and host traffic beside; L2 is read back by the host."""
     draw = rng(name)
     config = chip.config
     for unit in units:
@@ -100,7 +111,8 @@ async def random_jobs(chip: Chip, name: str, units: list[int], rounds: int):
                 for work in works.values():
                     work.loads = []
             jobs.append(prepare(chip, works, 0x10000 * (number + 1)))
-        assert await chip.run(*jobs) == [Status.OK] * 2
+        beside = cocotb.start_soon(traffic(chip, draw, 20))
+        assert await chip.run(*jobs, beside=beside) == [Status.OK] * 2
         await chip.counters()
         for unit in units:
             await chip.fetch(*part(Space.L2, unit), l2=True)

@@ -310,18 +310,30 @@ async def other_parts(dut):
     chip = await Chip(dut).start(60_000)
     config = chip.config
     errors = await Errors(chip, "other parts").start()
-    waits, works, ends, fails = Program(), Program(), Program(), Program()
+    waits, works, computes, ends, fails = (Program() for _ in range(5))
     waits.wait(3)
     waits.end()
     with works.loop(1000):
         copy(works, Space.L3, Space.L2, 256, src=0x60000, dst=0)
     works.end()
+    computes.set(
+        T, mode={"a_format": Format.INT8, "d_format": Format.INT32}, kh=1, kw=1, channels=24, ow=50, oh=1, n=6, batch=1,
+        a_c=8, a_ow=8, b_k=8, d_base=0x1000, d_ow=24,
+    )  # fmt: skip
+    computes.set(V, mode={"x_format": Format.INT32, "z_format": Format.INT32}, n=6, ow=50, oh=1, kw=1, kh=1, x_ow=24, z_base=0x3000, z_ow=24)
+    with computes.loop(1000):
+        computes.run(T)
+        computes.run(V)
+        copy(computes, Space.L1, Space.L2, 256, src=0, dst=0x800)
+    computes.end()
     ends.end()
-    with fails.loop(60):
+    with fails.loop(300):
         fails.fence()
     fails.run(D)
     fails.end()
-    for failing, other in chosen([(0, works), (0, waits), (0, ends), (config.sips, works), (config.sips, waits)]):
+    for failing, other in chosen([
+        (config.sips, computes), (0, works), (0, waits), (0, ends), (config.sips, works), (config.sips, waits),
+    ]):  # fmt: skip
         programs = {unit: Work(fails if unit == failing else other) for unit in range(config.sips + 1)}
         code = assemble(config, {unit: work.program for unit, work in programs.items()}).to_bytes()
         chip.load(IMAGE, code)
