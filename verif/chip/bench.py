@@ -186,7 +186,8 @@ class Chip:
     async def run(self, *jobs: Job, beside: Task | None = None) -> list[Status]:
         """Queues jobs, rings once for all, and compares the last status, the first error record and L3 with the golden chip's.
 
-        `beside` is host traffic that runs at the same time and ends before memory is looked at. Returns the golden statuses. A job that fails must not have written L3 before, or the golden chip may be ahead or behind.
+        `beside` is host traffic that runs at the same time and ends before memory is looked at. Returns the golden statuses. A job that
+        fails must not have written L3 before, or the golden chip may be ahead or behind.
         """
         for job in jobs:
             await self.push(job)

@@ -320,7 +320,9 @@ async def other_parts(dut):
         T, mode={"a_format": Format.INT8, "d_format": Format.INT32}, kh=1, kw=1, channels=24, ow=50, oh=1, n=6, batch=1,
         a_c=8, a_ow=8, b_k=8, d_base=0x1000, d_ow=24,
     )  # fmt: skip
-    computes.set(V, mode={"x_format": Format.INT32, "z_format": Format.INT32}, n=6, ow=50, oh=1, kw=1, kh=1, x_ow=24, z_base=0x3000, z_ow=24)
+    computes.set(
+        V, mode={"x_format": Format.INT32, "z_format": Format.INT32}, n=6, ow=50, oh=1, kw=1, kh=1, x_ow=24, z_base=0x3000, z_ow=24,
+    )  # fmt: skip
     with computes.loop(1000):
         computes.run(T)
         computes.run(V)
