@@ -24,11 +24,16 @@ Waves = Annotated[bool, typer.Option("--waves", help="Record a waveform of the f
 
 def _config(name: str):
     from rtl.config import ChipConfig, ConfigError
+    from rtl.memory.timing import TimingError, TimingSet
 
     try:
-        return ChipConfig.load(name)
+        config = ChipConfig.load(name)
+        TimingSet.load(config.dram_timing)
     except ConfigError as error:
         raise BadInput(str(error)) from None
+    except TimingError as error:
+        raise BadInput(f"configuration {name}: dram_timing: {error}") from None
+    return config
 
 
 @app.command()
@@ -63,7 +68,7 @@ def run(
     waves: Waves = False,
     inject: Annotated[str | None, typer.Option("--inject", metavar="WHAT:BIT", help="Invert a bit of a result; must end with 1.")] = None,
     folder: Annotated[Path | None, typer.Option("-o", metavar="DIR", help="Where the run's files go.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of random inputs, where none are given.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of random inputs, where none are given.")] = 1,
     json_to: Json = None,
 ):
     """Compile a model, run it, check every bit of the RTL against the golden model, report per layer."""
@@ -87,7 +92,7 @@ def gemm(
     b: Annotated[Path | None, typer.Option("--b", metavar="F.npy", help="B, K x N; random without it.")] = None,
     out_dtype: Annotated[str | None, typer.Option("--out-dtype", help="Format of C; as A by default, int32 for int8.")] = None,
     out: Annotated[Path | None, typer.Option("-o", metavar="C.npy", help="Where to write C.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of random operands.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of random operands.")] = 1,
     memory: Annotated[str, typer.Option("--memory", help="ideal: operands in L1; hbm: everything from L3 to L3.")] = "ideal",
     on: On = "golden,verilator",
     config: Config = "small",
@@ -110,7 +115,7 @@ def gemm(
 def main():
     """Runs the command line; no traceback reaches the user unless GCU_TRACEBACK is set."""
     try:
-        app(standalone_mode=False)
+        app(sys.argv[1:] or ["--help"], standalone_mode=False)
         status = 0
     except BadInput as error:
         print(f"gcu: {_one_line(error)}", file=sys.stderr)
@@ -119,7 +124,9 @@ def main():
         print(f"gcu: FAILED: {_one_line(error)}", file=sys.stderr)
         status = 1
     except typer.TyperException as error:
-        print(f"gcu: {_one_line(error)}", file=sys.stderr)
+        context = getattr(error, "ctx", None)
+        usage = f"; gcu {context.info_name} --help says more" if context is not None and context.parent else "; gcu --help says more"
+        print(f"gcu: {_one_line(error.format_message()).rstrip('.')}{usage}", file=sys.stderr)
         status = 2
     except typer.Exit as error:
         status = error.exit_code

@@ -1,7 +1,7 @@
 """`gcu doctor`: what is there, what is missing, and the command that installs it."""
 
 from gcu.errors import CheckFailed
-from gcu.output import console, table, write_json
+from gcu.output import check_writable, console, table, write_json
 from sim.tools import survey
 
 __all__ = ["doctor"]
@@ -9,6 +9,7 @@ __all__ = ["doctor"]
 
 def doctor(json_to: str | None):
     """Raises :class:`CheckFailed` if something that the project needs is missing."""
+    check_writable("--json", json_to)
     tools = survey()
     rows = [
         [tool.name, "ok" if tool.version else ("missing" if tool.required else "absent"), tool.version or "", tool.purpose,

@@ -12,7 +12,7 @@ from compiler.graph import Contraction, Graph, Tensor
 from compiler.moves import Address, Dimension, move
 from gcu.errors import BadInput, CheckFailed
 from gcu.execute import check_outcomes, describe, execute, stalls
-from gcu.output import console, table, write_json
+from gcu.output import check_writable, console, table, write_json
 from rtl.config import ChipConfig
 from rtl.formats import CONTAINER_BYTES, Format
 from rtl.isa import Engine, Space, TensorMode
@@ -52,7 +52,9 @@ def gemm(
     out: Path | None = None, seed: int = 1, memory: str = "ideal", on: list[str], json_to: str | None = None, waves: bool = False,
 ) -> dict:
     """Runs the product; raises :class:`CheckFailed` if the back ends disagree."""
-    product = _product(m, n, k, dtype, config, a, b, out_dtype, seed)
+    check_writable("-o", out)
+    check_writable("--json", json_to)
+    product = _product(m, n, k, dtype, config, a, b, out_dtype, seed, memory)
     workload, measured = (_ideal if memory == "ideal" else _hbm)(product, config)
     folder = build_folder() / "runs" / f"gemm_{m}x{n}x{k}_{dtype}_{config.name}_{memory}"
     outcomes = execute(workload, on, folder, waves=waves)
@@ -69,7 +71,8 @@ def gemm(
                 f"C[{row}, {column}]: {name} has {result[row, column]}, {first} {results[first][row, column]}; {len(differ)} byte differ"
             )
     if out is not None:
-        np.save(out, results[first])
+        with out.open("wb") as stream:  # by name, numpy would append .npy
+            np.save(stream, results[first])
     report = _report(product, config, memory, outcomes, measured, seed)
     report["dram"] = dram
     _print(report, outcomes, measured, json_to)
@@ -77,7 +80,7 @@ def gemm(
     return report
 
 
-def _product(m, n, k, dtype, config, a, b, out_dtype, seed) -> Product:
+def _product(m, n, k, dtype, config, a, b, out_dtype, seed, memory) -> Product:
     for name, value in (("M", m), ("N", n), ("K", k)):
         if not 1 <= value <= 65535:
             raise BadInput(f"{name}: {value} is not in 1 to 65535")
@@ -92,11 +95,30 @@ def _product(m, n, k, dtype, config, a, b, out_dtype, seed) -> Product:
     natural = _NATURAL[format]
     if out_dtype not in (None, natural):
         raise BadInput(f"--out-dtype: {dtype} gives {natural}, not {out_dtype}")
+    result = Format[natural.upper()]
+    _check_room(m, n, k, format, result, config, memory)
     rng = np.random.default_rng(seed)
     operands = []
     for name, path, shape in (("--a", a, (m, k)), ("--b", b, (k, n))):
         operands.append(_random(rng, shape, kind) if path is None else _load(name, path, shape, np.dtype(kind)))
-    return Product(m, n, k, format, Format[natural.upper()], *operands)
+    return Product(m, n, k, format, result, *operands)
+
+
+def _sizes(m: int, n: int, k: int, format: Format, result: Format) -> list[int]:
+    """Bytes of A, B and C, in whole lines of 16 byte."""
+    e, r = CONTAINER_BYTES[format], CONTAINER_BYTES[result]
+    return [-(-size // 16) * 16 for size in (m * k * e, k * n * e, m * n * r)]
+
+
+def _check_room(m: int, n: int, k: int, format: Format, result: Format, config: ChipConfig, memory: str):
+    """Raises :class:`BadInput` for a product that doesn't fit, before its operands are made."""
+    size = sum(_sizes(m, n, k, format, result))
+    if size > config.l3_bytes:
+        raise BadInput(f"A, B and C take {size} byte, but device memory of {config.name} has {config.l3_bytes}; take smaller matrices")
+    if memory == "ideal" and size > config.l1_bytes:
+        raise BadInput(
+            f"A, B and C take {size} byte, but L1 of {config.name} has {config.l1_bytes}; --memory hbm runs it tiled through L3"
+        )
 
 
 def _random(rng: np.random.Generator, shape, kind) -> np.ndarray:
@@ -111,6 +133,10 @@ def _load(name: str, path: Path, shape, dtype: np.dtype) -> np.ndarray:
         value = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise BadInput(f"{name} {path}: {getattr(error, 'strerror', None) or 'not an .npy file'}") from None
+    except MemoryError:
+        raise BadInput(f"{name} {path}: larger than this machine's memory") from None
+    if not isinstance(value, np.ndarray):
+        raise BadInput(f"{name} {path}: an .npz archive; one .npy array is needed")
     if value.dtype != dtype or value.shape != shape:
         raise BadInput(f"{name} {path}: {value.dtype} {list(value.shape)} given, {dtype} {list(shape)} needed")
     return value
@@ -120,11 +146,7 @@ def _ideal(product: Product, config: ChipConfig) -> tuple[Workload, int]:
     """Three jobs: A and B into L1, the product (the one that is measured), C out of L1."""
     m, n, k = product.m, product.n, product.k
     e, r = CONTAINER_BYTES[product.format], CONTAINER_BYTES[product.result]
-    sizes = [-(-size // 16) * 16 for size in (m * k * e, k * n * e, m * n * r)]
-    if sum(sizes) > config.l1_bytes:
-        raise BadInput(
-            f"A, B and C take {sum(sizes)} byte, but L1 of {config.name} has {config.l1_bytes}; --memory hbm runs it tiled through L3"
-        )
+    sizes = _sizes(m, n, k, product.format, product.result)
     a_l1, b_l1, c_l1 = 0, sizes[0], sizes[0] + sizes[1]
     a_l3, b_l3, c_l3 = _DATA, _DATA + sizes[0], -(-(_DATA + sizes[0] + sizes[1]) // 256) * 256
     load, multiply, store = Program(), Program(), Program()
@@ -146,7 +168,7 @@ def _ideal(product: Product, config: ChipConfig) -> tuple[Workload, int]:
         jobs.append(Job(place, 0, 0))
         place += -(-len(image) // 256) * 256
     assert place <= _DATA
-    return Workload(config, tuple(segments), tuple(jobs), ((c_l3, m * n * r),), "ideal"), 1
+    return Workload(config, tuple(segments), tuple(jobs), ((c_l3, m * n * r),), "ideal", recorded_jobs=3), 1
 
 
 def _hbm(product: Product, config: ChipConfig) -> tuple[Workload, int]:

@@ -27,6 +27,8 @@ def from_file(path: Path, compiled: Compiled, count: int | None) -> Samples:
     try:
         with np.load(path, allow_pickle=False) as archive:
             values = dict(archive)
+    except MemoryError:
+        raise BadInput(f"--input {path}: an array in it is larger than this machine's memory") from None
     except (OSError, ValueError, EOFError, BadZipFile, AttributeError, TypeError) as error:
         raise BadInput(f"--input {path}: {getattr(error, 'strerror', None) or 'not an .npz file'}") from None
     chosen = {}
@@ -41,12 +43,14 @@ def from_file(path: Path, compiled: Compiled, count: int | None) -> Samples:
     if len(counts) != 1:
         raise BadInput(f"--input {path}: inputs with different numbers of samples: {sorted(counts)}")
     have = counts.pop()
+    if have == 0:
+        raise BadInput(f"--input {path}: it holds no samples; give one or more along the first dimension")
     count = have if count is None else count
     if not 1 <= count <= have:
         raise BadInput(f"--samples: {count} is not in 1 to {have}")
     labels = values.get("labels")
-    if labels is not None and len(labels) != have:
-        raise BadInput(f"--input {path}: {len(labels)} labels for {have} samples")
+    if labels is not None and (labels.shape != (have,) or not np.issubdtype(labels.dtype, np.integer)):
+        raise BadInput(f"--input {path}: labels are {labels.dtype} {list(labels.shape)}, integers {[have]} needed, one a sample")
     return {name: value[:count] for name, value in chosen.items()}, None if labels is None else labels[:count]
 
 

@@ -1,6 +1,7 @@
 """Printing: tables for people, JSON for programs, progress for the patient."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,11 +12,32 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-__all__ = ["console", "progress", "table", "write_json"]
+from gcu.errors import BadInput
+
+__all__ = ["check_writable", "console", "progress", "table", "write_json"]
 
 #: People read standard output; progress goes to standard error, so that `--json -` stays clean.
 _console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 _errors = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 200)
+
+
+def check_writable(option: str, path: str | Path | None, *, folder: bool = False):
+    """Raises :class:`BadInput` before the work where a result could not be written after it. A `folder` is made; `-` and None pass."""
+    if path is None or path == "-":
+        return
+    path = Path(path)
+    try:
+        if folder:
+            path.mkdir(parents=True, exist_ok=True)
+        elif not path.parent.is_dir():
+            raise BadInput(f"{option} {path}: there is no folder {path.parent}")
+    except OSError as error:
+        reason = "not a folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
+        raise BadInput(f"{option} {path}: {reason}; name a folder that can be written") from None
+    if not folder and path.is_dir():
+        raise BadInput(f"{option} {path}: is a folder; name a file in it")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise BadInput(f"{option} {path}: can't be written; name another place")
 
 
 def console(json_to: str | None) -> Console:

@@ -12,7 +12,7 @@ from gcu.errors import BadInput, CheckFailed
 from gcu.examples import EXAMPLES
 from gcu.execute import check_outcomes, describe, execute, stalls
 from gcu.layers import layer_rows
-from gcu.output import console, table, write_json
+from gcu.output import check_writable, console, table, write_json
 from gcu.timeline import draw
 from gcu.views import save_view
 from rtl.config import ChipConfig
@@ -46,6 +46,8 @@ def run(
 ) -> dict:
     """Compiles and runs; raises :class:`BadInput` before anything runs, :class:`CheckFailed` after."""
     del strict  # every node runs on the chip or is refused, so there is nothing that strictness could forbid
+    check_writable("-o", folder, folder=True)
+    check_writable("--json", json_to)
     example = EXAMPLES.get(model)
     path = example.path if example else Path(model)
     if not example and path.suffix != ".onnx" and not path.exists():
@@ -60,7 +62,7 @@ def run(
         values, labels = inputs.from_example(example, compiled, example.default_samples if samples is None else samples)
     else:
         values, labels = inputs.random(compiled, 1 if samples is None else samples, seed)
-    flip = None if inject is None else _parse_inject(inject, compiled)
+    flip = None if inject is None else _parse_inject(inject, compiled, on)
     placed = _place(compiled, values, config)
     folder = build_folder() / "runs" / f"{path.stem}_{config.name}" if folder is None else folder
     out = console(json_to)
@@ -153,26 +155,26 @@ def _place(compiled: Compiled, values: dict[str, np.ndarray], config: ChipConfig
 # Injection
 
 
-def _parse_inject(text: str, compiled: Compiled) -> tuple[str, int]:
+def _parse_inject(text: str, compiled: Compiled, on: list[str]) -> tuple[str, int]:
     what, _, bit = text.partition(":")
     names = ["output", *(layer.name for layer in compiled.layers if layer.address is not None)]
-    if what not in names or not bit.isdigit():
+    if what not in names or not (bit.isascii() and bit.isdigit()):
         raise BadInput(f"--inject: {text!r} is not WHAT:BIT with WHAT one of {', '.join(names)} and BIT a number")
     size = compiled.outputs[0].bytes if what == "output" else next(layer.out.bytes for layer in compiled.layers if layer.name == what)
     if int(bit) >= 8 * size:
         raise BadInput(f"--inject: {what} has {8 * size} bits, there is no bit {bit}")
+    if len(on) < 2:
+        raise BadInput("--inject: needs the RTL and something to compare it with, such as --on golden,verilator")
     return what, int(bit)
 
 
 def _flip(placed: Placed, outcomes: dict[str, Outcome], what: str, bit: int):
     """Inverts one bit on the way from the simulated memory to the comparison, in the first back end that isn't golden."""
-    victims = [outcome for name, outcome in outcomes.items() if name != "golden"]
-    if not victims or len(outcomes) < 2:
-        raise BadInput("--inject: needs the RTL and something to compare it with, such as --on golden,verilator")
+    victim = next(outcome for name, outcome in outcomes.items() if name != "golden")
     index = placed.outputs[0][0] if what == "output" else next(read for layer, read in placed.kept if layer.name == what)
-    data = bytearray(victims[0].reads[index])
+    data = bytearray(victim.reads[index])
     data[bit // 8] ^= 1 << bit % 8
-    victims[0].reads[index] = bytes(data)
+    victim.reads[index] = bytes(data)
 
 
 # Comparison

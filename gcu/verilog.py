@@ -8,7 +8,7 @@ from pathlib import Path
 from amaranth.lib import data, enum
 
 import rtl.isa as isa
-from gcu.output import console, write_json
+from gcu.output import check_writable, console, write_json
 from rtl.chip import Chip
 from rtl.config import ChipConfig
 from rtl.formats import Format
@@ -45,9 +45,10 @@ targets:
 
 def verilog(config: ChipConfig, folder: Path, json_to: str | None = None) -> dict:
     """Writes `minigcu.sv`, `manifest.json`, `minigcu.core` and the lint waivers into `folder`; returns the manifest."""
+    check_writable("-o", folder, folder=True)
+    check_writable("--json", json_to)
     begin = time.perf_counter()
     emission = emit(Chip(config), TOP)
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "minigcu.sv").write_text(emission.text)
     described = manifest(config, emission)
     write_json(described, str(folder / "manifest.json"))

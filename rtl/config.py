@@ -7,6 +7,7 @@ Derived widths are properties, each with the reason for its value.
 import dataclasses
 import hashlib
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,9 @@ class ChipConfig:
         for name in ("name", "dram_timing"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise ConfigError(f"{name}: {getattr(self, name)!r} is not a name")
+        # It names folders and files.
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", self.name):
+            raise ConfigError(f"name: {self.name!r} is not made of letters, digits, '_', '-' and '.'")
         self._check_compute()
         self._check_memory()
 
@@ -125,7 +129,10 @@ class ChipConfig:
             raise ConfigError(f"accumulator_rows: {self.accumulator_rows} is not a power of two from 16 up")
         if self.vector_lanes not in (2, 4, 8, 16, 32) or self.pe_columns % self.vector_lanes:
             raise ConfigError(f"vector_lanes: {self.vector_lanes} is not 2, 4, 8, 16 or 32 and a divisor of pe_columns")
-        for name, least, most in (("queue_depth", 2, 16), ("job_queue_depth", 1, 16), ("outstanding", 1, 32)):
+        for name, least, most in (
+            ("queue_depth", 2, 16), ("job_queue_depth", 1, 16), ("outstanding", 1, 32), ("accumulator_rows", 16, 4096),
+            ("instruction_buffer", 32, 65536), ("l1_bytes", 1024, 64 * MIB), ("l2_bytes", 1024, 1024 * MIB), ("l2_ports", 1, 16),
+        ):
             if not least <= getattr(self, name) <= most:
                 raise ConfigError(f"{name}: {getattr(self, name)} is not in {least} to {most}")
         if not _power_of_two(self.instruction_buffer) or self.instruction_buffer < 32:
@@ -161,7 +168,7 @@ class ChipConfig:
         if self.l2_bytes < self.l2_ports * 512:
             raise ConfigError(f"l2_bytes: {self.l2_bytes} is too small for {self.l2_ports} ports")
         p, q = self.memory_clock if len(self.memory_clock) == 2 else (0, 0)
-        if not (isinstance(p, int) and isinstance(q, int) and 1 <= p <= q <= 64):
+        if not (type(p) is int and type(q) is int and 1 <= p <= q <= 64):
             raise ConfigError(f"memory_clock: {list(self.memory_clock)} is not [p, q] with 1 <= p <= q <= 64")
 
     # Formats and rates
@@ -252,7 +259,7 @@ class ChipConfig:
         """Builds a configuration from a mapping; `base` names a preset that fills in the rest."""
         data = dict(data)
         base = data.pop("base", None)
-        if base is not None and base not in PRESETS:
+        if base is not None and (not isinstance(base, str) or base not in PRESETS):
             raise ConfigError(f"{source}: base {base!r} is not one of {', '.join(PRESETS)}")
         known = {field.name for field in dataclasses.fields(cls)}
         for key in data:
@@ -281,6 +288,8 @@ class ChipConfig:
             raise ConfigError(f"configuration {name}: {reason}") from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"configuration {name}: {error}") from None
+        except RecursionError:
+            raise ConfigError(f"configuration {name}: nested too deeply") from None
         data.setdefault("name", path.stem)
         return cls.from_dict(data, source=f"configuration {name}")
 

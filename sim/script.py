@@ -34,14 +34,18 @@ class Script:
         self.rows: list[tuple[int, int, int]] = []
         self._jobs: list[int] = []
         self._logged = 0
+        #: Values logged when the jobs that a waveform covers are over.
+        self.recorded = 0
 
     @classmethod
     def of(cls, workload: Workload) -> "Script":
         """Identity, then every job of a workload, one after the other."""
         script = cls(workload.config)
         script.identify()
-        for job in workload.jobs:
+        for number, job in enumerate(workload.jobs):
             script.job(job, workload.job_limit)
+            if number < workload.recorded_jobs:
+                script.recorded = script._logged
         script.finish()
         return script
 

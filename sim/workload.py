@@ -39,6 +39,8 @@ class Workload:
     memory: str = "hbm"
     #: Clocks that one job may take before the run is given up.
     job_limit: int = 50_000_000
+    #: Jobs that a waveform covers, from the first.
+    recorded_jobs: int = 1
 
     def __post_init__(self):
         for address, size in [(s.address, len(s.data)) for s in self.segments] + list(self.reads):

@@ -51,7 +51,7 @@ def prepare(config, memory: str) -> Path:
 def run(
     workload: Workload, *, folder: Path, waves: Path | None = None, progress: Callable[[int], None] | None = None,
 ) -> Outcome:
-    """Runs a workload; `waves` names the FST to record. The files of the back door lie in `folder`."""
+    """Runs a workload; `waves` names the FST that records its first jobs. The files of the back door lie in `folder`."""
     design = prepare(workload.config, workload.memory)
     config = workload.config
     script = Script.of(workload)
@@ -74,7 +74,7 @@ def run(
     if workload.memory == "hbm":
         plusargs["hbm_trace"] = folder / "icarus_dram_trace.txt"
     if waves is not None:
-        plusargs["waves"] = waves
+        plusargs |= {"waves": waves, "waves_until": script.recorded}
     command = ["vvp", "-n", str(design), *(["-fst"] if waves is not None else []), *(f"+{key}={value}" for key, value in plusargs.items())]
     begin = time.perf_counter()
     output = _limited(command, progress)

@@ -82,6 +82,16 @@ int sim_trace(Sim* sim, const char* path, uint64_t from, uint64_t to) {
 #endif
 }
 
+// Ends the recording; the file is complete afterwards.
+void sim_trace_stop(Sim* sim) {
+#if VM_TRACE
+    sim->trace_to = 0;
+    if (sim->trace) sim->trace->close();
+#else
+    (void)sim;
+#endif
+}
+
 // Runs at most `clocks` clocks, or until `done`; returns how many it ran. The first four clocks of a simulation are its reset.
 uint64_t sim_run(Sim* sim, uint64_t clocks) {
     const uint64_t begin = sim->clocks;

@@ -95,6 +95,7 @@ class Harness:
             ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint64), ctypes.POINTER(ctypes.c_uint64),
         ]
         self._lib.sim_trace.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_uint64]
+        self._lib.sim_trace_stop.argtypes = [ctypes.c_void_p]
         self._lib.sim_run.restype = ctypes.c_uint64
         self._lib.sim_run.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
         self._lib.sim_output.restype = ctypes.c_uint32
@@ -117,6 +118,10 @@ class Harness:
         """Records the clocks from `first` to `last` as FST or VCD. The build must have waves."""
         if not self._lib.sim_trace(self._handle, str(path).encode(), first, last):
             raise ToolError(f"could not write {path}")
+
+    def trace_stop(self):
+        """Ends the recording; the file is complete afterwards."""
+        self._lib.sim_trace_stop(self._handle)
 
     def run(self, clocks: int) -> int:
         """Runs until the design is done, at most `clocks` clocks; returns how many it ran."""

@@ -15,8 +15,8 @@ from sim.workload import RECORD, Outcome, Workload
 
 __all__ = ["prepare", "run"]
 
-#: Clocks between two looks at the progress.
-SLICE = 50_000
+#: Clocks between two looks at the progress, and between two at the end of a recording.
+SLICE, WAVES_SLICE = 50_000, 500
 _CHUNK = 256
 
 
@@ -28,7 +28,7 @@ def prepare(workload_config, memory: str, waves: bool = False) -> Path:
 def run(
     workload: Workload, *, folder: Path, waves: Path | None = None, progress: Callable[[int], None] | None = None,
 ) -> Outcome:
-    """Runs a workload; `waves` names the FST or VCD to record, `progress` is told the clocks so far.
+    """Runs a workload; `waves` names the FST or VCD that records its first jobs, `progress` is told the clocks so far.
 
     With HBM, the DRAM command trace lies in `folder`/dram_trace.txt (channel 0; further channels append their number).
     """
@@ -48,12 +48,17 @@ def run(
             harness.trace(waves)
         begin = time.perf_counter()
         clocks = 0
+        recording = waves is not None
         while not harness.done:
-            ran = harness.run(SLICE)
+            length = WAVES_SLICE if recording else SLICE
+            ran = harness.run(length)
             clocks += ran
             if progress is not None:
                 progress(clocks)
-            if ran < SLICE:
+            if recording and harness.status()["logged"] >= script.recorded:
+                harness.trace_stop()
+                recording = False
+            if ran < length:
                 break
         seconds = time.perf_counter() - begin
         status = harness.status()
