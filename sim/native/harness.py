@@ -14,6 +14,10 @@ from sim.tools import ToolError, build_folder, fst_possible, make_overrides, ver
 
 __all__ = ["Harness", "build"]
 
+#: Levels of the hierarchy that a waveform shows: bench, chip, compute, SIP, and the engines with their ports. Tracing every signal would
+#: take most of the build's time; Icarus records all of them.
+TRACE_DEPTH = 5
+
 #: In the order of `sim_output`.
 _OUTPUTS = ("timed_out", "refused", "logged", "violations")
 
@@ -29,7 +33,7 @@ def build(text: str, sources: Sequence[Path], *, waves: bool = False) -> Path:
     sha = hashlib.sha256()
     for part in (text.encode(), *(source.read_bytes() for source in sources), _SOURCE.read_bytes(), _WAIVERS.read_bytes()):
         sha.update(hashlib.sha256(part).digest())
-    sha.update(f"{verilator_version()} {waves} {fst_possible()}".encode())
+    sha.update(f"{verilator_version()} {waves and TRACE_DEPTH} {fst_possible()}".encode())
     folder = build_folder() / "native" / sha.hexdigest()[:16]
     library = folder / "bench.so"
     if library.exists():
@@ -42,12 +46,12 @@ def build(text: str, sources: Sequence[Path], *, waves: bool = False) -> Path:
     env = verilator_environment()
     if shutil.which("ccache"):
         env.setdefault("OBJCACHE", "ccache")
-    trace = [] if not waves else ["--trace-fst" if fst_possible() else "--trace-vcd"]
+    trace = ["--trace-fst" if fst_possible() else "--trace-vcd", "--trace-depth", str(TRACE_DEPTH)] if waves else []
     log = work / "build.txt"
     root = env["VERILATOR_ROOT"]
     cores = os.cpu_count() or 1
     _run(
-        ["verilator", "--cc", "--prefix", "Vbench", "--top-module", "bench", "--vpi", "-Mdir", ".", "-O3", "--no-timing", "-Wno-fatal",
+        ["verilator", "--cc", "--prefix", "Vbench", "--top-module", "bench", "--vpi", "-Mdir", ".", "-O3", "--no-timing",
          "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--output-split", "20000", "-CFLAGS", "-fPIC", *trace,
          str(_WAIVERS), str(design), *map(str, sources)], work, env, log,
     )
