@@ -142,14 +142,16 @@ def _outside(operand: str, below: bool):
     return change
 
 
-def _a_group(missing: int):
-    """The box of A at the end of L1, where the stride of its groups decides which of the last two reaches further."""
+def _a_group(top: bool, missing: int):
+    """The box of A against an end of L1, where the stride of its groups decides which group reaches furthest."""
 
     def change(rng, config, command):
         command["mode"].update(a_format=Format.INT8, d_format=Format.INT32, to_vector=1)
-        command.update(channels=8 * rng.randint(1, 3) + rng.randint(1, 7), a_c=rng.randint(-2, 9))
-        _, high = box(config, command, "a")
-        command["a_base"] = config.l1_bytes - 1 - high + missing
+        lanes = config.lanes(Format.INT8)
+        command.update(channels=lanes * rng.randint(1, 3) + rng.randint(1, lanes - 1))
+        command["a_c"] = rng.randint(-2, lanes + 1) if top else rng.randint(-lanes - 1, -1)
+        low, high = box(config, command, "a")
+        command["a_base"] = config.l1_bytes - 1 - high + missing if top else -low - missing
 
     return change
 
@@ -166,12 +168,14 @@ HOSTILE = {
     "alignment": [_misalign(operand) for operand in _OPERANDS],
     "below": [_outside(operand, True) for operand in _OPERANDS],
     "beyond": [_outside(operand, False) for operand in _OPERANDS],
-    "group": [_a_group(missing) for missing in (0, 1)],
+    "group": [_a_group(top, missing) for top in (False, True) for missing in (0, 1)],
 }  # fmt: skip
 
 
-def hostile(rng: random.Random, config: ChipConfig, memory: np.ndarray, rule: str) -> dict:
-    """A command that breaks `rule`, unless the change is one at the edge."""
-    command = good(rng, config, memory)
-    rng.choice(HOSTILE[rule])(rng, config, command)
-    return command
+def hostile(rng: random.Random, config: ChipConfig, memory: np.ndarray, rule: str, count: int):
+    """`count` commands that break `rule`, in all its ways before one comes again; those at the edge break none."""
+    changes = rng.sample(HOSTILE[rule], len(HOSTILE[rule]))
+    for number in range(count):
+        command = good(rng, config, memory)
+        changes[number % len(changes)](rng, config, command)
+        yield command

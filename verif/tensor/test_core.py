@@ -30,12 +30,12 @@ def _run(bench, config: dict, pairs: int, hostile: int):
 
 
 def test_core(bench):
-    _run(bench, CONFIGS["tiny"], 10, 3)
+    _run(bench, CONFIGS["tiny"], 10, 4)
 
 
 @pytest.mark.usefixtures("icarus_first")
 def test_core_two_rows(bench):
-    _run(bench, CONFIGS["two_rows"], 10, 3)
+    _run(bench, CONFIGS["two_rows"], 10, 4)
 
 
 @pytest.mark.long
