@@ -1,14 +1,13 @@
 """FP32 fused multiply-add, three pipeline registers deep."""
 
-from functools import reduce
-
-from amaranth import C, Cat, Module, Mux, Signal, Value, signed
+from amaranth import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl.common.bits import leading_zeros
 from rtl.formats import CANONICAL_NAN, FLOATS, Format
 
-__all__ = ["FusedMultiplyAdd", "leading_zeros"]
+__all__ = ["FusedMultiplyAdd"]
 
 _BIAS = FLOATS[Format.FP32].bias
 
@@ -19,19 +18,6 @@ _PRODUCT = 48
 _GUARD = 3
 _TERM = _PRODUCT + _GUARD
 _FRAME = _TERM + 2
-
-
-def leading_zeros(value: Value) -> Value:
-    """Number of zeros above the leading one; of a zero, any number. First the byte, then the bit: depth of some 12 gates."""
-    padding = -len(value) % 8
-    value = Cat(C(0, padding), value) if padding else value
-    octets = [value[low : low + 8] for low in range(0, len(value), 8)]
-    index, octet = C(len(octets) - 1, range(len(octets))), octets[0]
-    for number, candidate in enumerate(octets[1:], 1):
-        found = candidate.any()
-        index, octet = Mux(found, len(octets) - 1 - number, index), Mux(found, candidate, octet)
-    zeros = reduce(lambda below, bit: Mux(octet[bit], 7 - bit, below), range(1, 8), C(7, 3))
-    return Cat(zeros[:3], index)
 
 
 class FusedMultiplyAdd(wiring.Component):
@@ -145,7 +131,7 @@ class FusedMultiplyAdd(wiring.Component):
             forward.eq(Mux(subtract_two, kept - smaller, kept + smaller)),
             backward.eq(smaller - kept),
             absolute.eq(Mux(forward[-1], backward, forward)),
-            zeros.eq(leading_zeros(absolute)),
+            zeros.eq(leading_zeros(m, absolute)),  # of a zero it doesn't matter: stage 4 knows
         ]
         with m.If(self.enable[2]):
             m.d.sync += [
