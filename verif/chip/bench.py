@@ -173,13 +173,16 @@ class Chip:
             found = sum(causes.values())
             assert found == total, f"sequencer {number}, {engine.name}: {causes} add up to {found}, not {total}"
             counts[number, engine] = causes
-        # From the first issue to the last completion: every cycle in which an engine had a command lies between them.
+        # From the first issue to the last completion: every cycle in which an engine had a command lies between them, unless commands
+        # of a failed job never complete.
         cycles = await self.read(R.JOB_CYCLES)
         waits = (Cause.IDLE, Cause.EVENT)
         longest = max(
             (sum(count for cause, count in causes.items() if cause not in waits) for (_, engine), causes in counts.items()
              if engine is not Engine.SEQUENCER), default=0,
         )  # fmt: skip
+        if await self.read(R.JOB_STATUS) != Status.OK.value:
+            longest = 0
         assert longest <= cycles <= total, f"JOB_CYCLES {cycles} is not in {longest} (the busiest engine) to {total} (JOB_TOTAL)"
         return counts
 

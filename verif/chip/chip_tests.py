@@ -118,17 +118,17 @@ async def random_jobs(chip: Chip, name: str, units: list[int], rounds: int):
             await chip.fetch(*part(Space.L2, unit), l2=True)
 
 
-@cocotb.test()
+@cocotb.test(skip=not params().get("long"))
 async def random_programs(dut):
-    """cp_random, cp_queue: random commands on all engines of SIP 0 at once."""
-    chip = await Chip(dut).start(400_000)
+    """cp_random, cp_queue: random commands on all engines of SIP 0 at once, the cluster idle. Long tier."""
+    chip = await Chip(dut).start(20_000 * (1 + params().get("rounds", 1)))
     await random_jobs(chip, "random", [0], params().get("rounds", 1))
 
 
 @cocotb.test()
 async def random_cluster(dut):
-    """cp_cluster: every SIP and the cluster's own unit at random work at once."""
-    chip = await Chip(dut).start(400_000)
+    """cp_random, cp_queue, cp_cluster: every SIP and the cluster's own unit at random work at once."""
+    chip = await Chip(dut).start(20_000 * (1 + params().get("rounds", 1)))
     await random_jobs(chip, "cluster", list(range(chip.config.sips + 1)), params().get("rounds", 1))
 
 

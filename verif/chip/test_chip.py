@@ -9,14 +9,16 @@ from rtl.config import PRESETS
 from verif.common.fault import Fault
 
 CHIP, ERRORS = "verif.chip.chip_tests", "verif.chip.error_tests"
+FEW = ["host", "random_cluster", "relay", "deadlocks"]
 TINY = PRESETS["tiny"]
 #: Two of everything that the chip has several of.
 TWO = dataclasses.replace(TINY, name="two", sips=2, channels=2, l2_ports=2, dram_rows=64)
 
 
 def test_chip(bench):
-    """One build and one run for all."""
-    bench.run(Compute(TINY), f"{CHIP},{ERRORS}", params={"config": "tiny"})
+    """One build and one run for all; on Verilator a few of them, the others in the long tier."""
+    few = None if bench.simulator == "icarus" else FEW
+    bench.run(Compute(TINY), f"{CHIP},{ERRORS}", params={"config": "tiny"}, testcase=few)
 
 
 def only_icarus(bench):
@@ -31,13 +33,13 @@ def test_two_of_everything(bench):
 
 
 @pytest.mark.long
-def test_errors(bench):
-    bench.run(Compute(TINY), ERRORS, params={"config": "tiny", "long": True})
+def test_all(bench):
+    bench.run(Compute(TINY), f"{CHIP},{ERRORS}", params={"config": "tiny", "long": True})
 
 
 @pytest.mark.long
 def test_random(bench):
-    bench.run(Compute(TINY), CHIP, params={"config": "tiny", "rounds": 20}, testcase=["random_programs", "random_cluster"])
+    bench.run(Compute(TINY), CHIP, params={"config": "tiny", "rounds": 10, "long": True}, testcase=["random_programs", "random_cluster"])
 
 
 @pytest.mark.long
