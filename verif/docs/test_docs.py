@@ -1,0 +1,48 @@
+"""The pages: links lead somewhere, named files exist, every page opens with its path and stands in the index, every block is drawn."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+INDEX = (ROOT / "docs" / "README.md").read_text()
+
+#: Folders of `rtl/` that are no block of the diagram: shared parts, and the bus's rules.
+SHARED = {"common", "bus"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_and_paths(page):
+    text = page.read_text()
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
+    missing = [link for link in links if not link.startswith("https:") and not (page.parent / link).exists()]
+    named = re.findall(r"`((?:rtl|sim|compiler|verif|gcu|docs)/[\w/.-]*)`", text)
+    missing += [path for path in named if not (ROOT / path).exists()]
+    assert not missing, f"{page.name} names what doesn't exist: {missing}"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_page_opens_with_its_path_and_is_indexed(page):
+    if page.name == "README.md":
+        return
+    opening = "\n".join(page.read_text().splitlines()[1:5])
+    assert re.search(r"`(rtl|sim|compiler|verif|gcu)/", opening), "the page must open with the path of its files"
+    assert f"]({page.name})" in INDEX, "the page is missing in docs/README.md"
+
+
+def test_decisions_are_indexed():
+    for record in (ROOT / "docs" / "decisions").glob("*.md"):
+        assert f"](decisions/{record.name})" in INDEX
+        assert re.match(rf"# {record.name[:4]} ", record.read_text())
+
+
+def test_every_block_is_drawn(tmp_path):
+    module = runpy.run_path(str(ROOT / "docs" / "blocks.py"))
+    drawn = {where for *_, where, _ in module["BOXES"]}
+    blocks = {path.name for path in (ROOT / "rtl").iterdir() if (path / "__init__.py").exists()} - SHARED
+    assert {f"rtl/{block}/" for block in blocks} <= drawn
+    module["draw"](tmp_path / "blocks.svg")
+    assert (tmp_path / "blocks.svg").stat().st_size > 10_000
