@@ -16,19 +16,19 @@ from sim.workload import Outcome, Workload
 __all__ = ["check_outcomes", "describe", "execute", "parse_backends", "stalls", "wave_files"]
 
 
-def parse_backends(names: str) -> list[str]:
-    """The back ends of `--on`. Raises :class:`BadInput`."""
+def parse_backends(names: str, *, waves: bool = False) -> list[str]:
+    """The back ends of `--on`; with `waves` one of them must have signals. Raises :class:`BadInput`."""
     chosen = [name.strip() for name in names.split(",") if name.strip()]
     unknown = [name for name in chosen if name not in BACKENDS]
     if unknown or not chosen:
         raise BadInput(f"--on: {unknown[0] if unknown else names!r} is not one of {', '.join(BACKENDS)}")
+    if waves and set(chosen) == {"golden"}:
+        raise BadInput("--waves: the golden model has no signals; add verilator or icarus to --on")
     return list(dict.fromkeys(chosen))
 
 
 def execute(workload: Workload, names: Sequence[str], folder: Path, *, waves: bool = False) -> dict[str, Outcome]:
     """Runs the workload on each back end, the golden model first. Raises :class:`BadInput` for a missing tool."""
-    if waves and set(names) <= {"golden"}:
-        raise BadInput("--waves: the golden model has no signals; add verilator or icarus to --on")
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = {}
     for name in sorted(names, key=list(BACKENDS).index):

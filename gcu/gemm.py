@@ -135,7 +135,8 @@ def _random(rng: np.random.Generator, shape, kind) -> np.ndarray:
 
 def _load(name: str, path: Path, shape, dtype: np.dtype) -> np.ndarray:
     try:
-        value = np.load(path, allow_pickle=False)
+        with path.open("rb") as stream:
+            value = np.load(stream, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise BadInput(f"{name} {path}: {getattr(error, 'strerror', None) or 'not an .npy file'}") from None
     except MemoryError:
