@@ -1,6 +1,6 @@
 """Running one workload on several back ends, and judging what they say: bits, cycles, rules."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gcu.errors import BadInput, CheckFailed
@@ -10,18 +10,20 @@ from rtl.memory.timing import TimingSet
 from sim.backends import BACKENDS, backend
 from sim.hbm.checker import check
 from sim.script import ScriptError
-from sim.tools import ToolError
+from sim.tools import ToolError, fst_possible
 from sim.workload import Outcome, Workload
 
-__all__ = ["check_outcomes", "describe", "execute", "parse_backends", "stalls"]
+__all__ = ["check_outcomes", "describe", "execute", "parse_backends", "stalls", "wave_files"]
 
 
-def parse_backends(names: str) -> list[str]:
-    """The back ends of `--on`. Raises :class:`BadInput`."""
+def parse_backends(names: str, *, waves: bool = False) -> list[str]:
+    """The back ends of `--on`; with `waves` one of them must have signals. Raises :class:`BadInput`."""
     chosen = [name.strip() for name in names.split(",") if name.strip()]
     unknown = [name for name in chosen if name not in BACKENDS]
     if unknown or not chosen:
         raise BadInput(f"--on: {unknown[0] if unknown else names!r} is not one of {', '.join(BACKENDS)}")
+    if waves and set(chosen) == {"golden"}:
+        raise BadInput("--waves: the golden model has no signals; add verilator or icarus to --on")
     return list(dict.fromkeys(chosen))
 
 
@@ -30,7 +32,7 @@ def execute(workload: Workload, names: Sequence[str], folder: Path, *, waves: bo
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = {}
     for name in sorted(names, key=list(BACKENDS).index):
-        wave_file = _wave_file(name, folder) if waves and name != "golden" else None
+        wave_file = wave_files([name], folder)[0] if waves and name != "golden" else None
         total = len(workload.jobs) if name == "golden" else None
         with progress(f"{name}: {'jobs' if name == 'golden' else 'clocks'}", total) as update:
             try:
@@ -42,10 +44,9 @@ def execute(workload: Workload, names: Sequence[str], folder: Path, *, waves: bo
     return outcomes
 
 
-def _wave_file(name: str, folder: Path) -> Path:
-    from sim.tools import fst_possible
-
-    return folder / (f"{name}.fst" if name == "icarus" or fst_possible() else f"{name}.vcd")
+def wave_files(names: Iterable[str], folder: Path) -> list[Path]:
+    """Where `execute` records the waveforms of the back ends that have any."""
+    return [folder / f"{name}.{'fst' if name == 'icarus' or fst_possible() else 'vcd'}" for name in names if name != "golden"]
 
 
 def check_outcomes(workload: Workload, outcomes: dict[str, Outcome], folder: Path) -> dict:

@@ -13,6 +13,7 @@ from compiler.moves import Address, Dimension, move
 from gcu.errors import BadInput, CheckFailed
 from gcu.execute import check_outcomes, describe, execute, stalls
 from gcu.output import check_writable, console, table, write_json
+from gcu.wave_picture import show_waves
 from rtl.config import ChipConfig
 from rtl.formats import CONTAINER_BYTES, Format
 from rtl.isa import Engine, Space, TensorMode
@@ -76,6 +77,10 @@ def gemm(
     report = _report(product, config, memory, outcomes, measured, seed)
     report["dram"] = dram
     _print(report, outcomes, measured, json_to)
+    if waves:
+        shown = show_waves(outcomes, folder, config, None, f"{dtype} {m} x {n} x {k} on {config.name}, {memory} memory")
+        report |= shown
+        console(json_to).print("\n".join([*shown["waves"], *shown["views"], shown["wave_picture"]]))
     write_json(report, json_to)
     return report
 
@@ -130,7 +135,8 @@ def _random(rng: np.random.Generator, shape, kind) -> np.ndarray:
 
 def _load(name: str, path: Path, shape, dtype: np.dtype) -> np.ndarray:
     try:
-        value = np.load(path, allow_pickle=False)
+        with path.open("rb") as stream:
+            value = np.load(stream, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise BadInput(f"{name} {path}: {getattr(error, 'strerror', None) or 'not an .npy file'}") from None
     except MemoryError:

@@ -25,7 +25,8 @@ def from_example(example: Example, compiled: Compiled, count: int) -> Samples:
 def from_file(path: Path, compiled: Compiled, count: int | None) -> Samples:
     """Reads an .npz with an array per input (one sample, or samples along a first dimension), and perhaps `labels`."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Numpy leaves a file that it opened itself open where it can't read it.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             values = dict(archive)
     except MemoryError:
         raise BadInput(f"--input {path}: an array in it is larger than this machine's memory") from None

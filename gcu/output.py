@@ -65,7 +65,8 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
         def plain(done: int):
             if time.monotonic() - shown[0] > 10:
                 shown[0] = time.monotonic()
-                print(f"{what}: {done:,}" + (f" of {total:,}" if total else ""), file=sys.stderr)
+                amount = f"{done:,}" + (f" of {total:,}" if total else "") if done else f"running for {shown[0] - began:.0f} s"
+                print(f"{what}: {amount}", file=sys.stderr)
 
         yield plain
         return

@@ -14,7 +14,7 @@ from gcu.execute import check_outcomes, describe, execute, stalls
 from gcu.layers import layer_rows
 from gcu.output import check_writable, console, table, write_json
 from gcu.timeline import draw
-from gcu.views import save_view
+from gcu.wave_picture import show_waves
 from rtl.config import ChipConfig
 from rtl.isa import Engine
 from sim.job import Job
@@ -96,8 +96,7 @@ def run(
         where = "the golden model" if timed is None else "the RTL"
         out.print(f"accuracy: {100 * right / placed.samples:.1f} % ({right} of {placed.samples} samples right), run on {where}")
     if waves:
-        files = [*sorted(folder.glob("*.fst")), *sorted(folder.glob("*.vcd"))]
-        report["waves"] = [str(save_view(file, config, placed.compiled)) for file in files]
+        report |= show_waves(outcomes, folder, config, compiled, f"{compiled.name} on {config.name}, first sample")
     _print_end(report, outcomes, mismatch, out)
     write_json(report, json_to)
     if mismatch is not None:
@@ -271,6 +270,6 @@ def _print_end(report: dict, outcomes: dict[str, Outcome], mismatch: str | None,
         names = [name for name in outcomes if name != "golden"]
         pair = f"RTL == golden ({', '.join(names)})" if "golden" in outcomes else " == ".join(names)
         out.print(f"{pair}: {report['compared']:,} values compared, all bits equal")
-    for key in ("timeline", "waves"):
+    for key in ("timeline", "waves", "views", "wave_picture"):
         for path in [report[key]] if isinstance(report.get(key), str) else report.get(key, []):
-            out.print(f"{key}: {path}")
+            out.print(f"{key.replace('_', ' ')}: {path}")

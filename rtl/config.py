@@ -290,7 +290,7 @@ class ChipConfig:
             raise ConfigError(f"configuration {name}: {error}") from None
         except RecursionError:
             raise ConfigError(f"configuration {name}: nested too deeply") from None
-        data.setdefault("name", path.stem)
+        data.setdefault("name", re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem).lstrip(".-") or "custom")
         return cls.from_dict(data, source=f"configuration {name}")
 
 

@@ -5,7 +5,7 @@ module main;
   reg clk = 1'b0, rst = 1'b1;
   wire done, timed_out;
   wire [31:0] refused, logged, violations;
-  integer limit, cycles, until;
+  integer limit, cycles, last_value;
   reg recording;
   reg [2047:0] file;
 
@@ -15,7 +15,7 @@ module main;
 
   initial begin
     if (!$value$plusargs("limit=%d", limit)) limit = 10000000;
-    if (!$value$plusargs("waves_until=%d", until)) until = 2147483647;
+    if (!$value$plusargs("waves_until=%d", last_value)) last_value = 2147483647;
     recording = 1'b0;
     if ($value$plusargs("waves=%s", file)) begin
       recording = 1'b1;
@@ -28,7 +28,7 @@ module main;
       #5 clk = 1'b0;
       cycles = cycles + 1;
       if (cycles == 4) rst = 1'b0;
-      if (recording && cycles > 4 && logged >= until) begin
+      if (recording && cycles > 4 && logged >= last_value) begin
         recording = 1'b0;
         $dumpoff;
       end

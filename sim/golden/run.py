@@ -21,6 +21,6 @@ def run(workload: Workload, *, folder: Path | None = None, waves=None, progress=
     for job in workload.jobs:
         jobs.append(chip.run(job))
         if progress is not None:
-            progress(0)
+            progress(len(jobs))
     reads = [chip.l3[address : address + size].tobytes() for address, size in workload.reads]
     return Outcome("golden", "numpy " + np.__version__, jobs, reads, seconds=time.perf_counter() - begin)

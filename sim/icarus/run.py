@@ -13,7 +13,7 @@ import numpy as np
 
 from rtl.fabric.map import local_address
 from sim.bench.bench import bench_design, bench_sources
-from sim.script import Script
+from sim.script import Script, ScriptError
 from sim.tools import ToolError, build_folder, iverilog_version
 from sim.workload import RECORD, Outcome, Workload
 
@@ -25,6 +25,8 @@ _MAIN = Path(__file__).parents[1] / "bench" / "main.sv"
 _ROW = {"hbm": 32}
 #: Seconds that a run may take.
 TIME_LIMIT = 3600
+#: Characters of a path that the bench's registers for file names hold, less the number of a channel.
+_PATH_LIMIT = 250
 
 
 def prepare(config, memory: str) -> Path:
@@ -75,13 +77,16 @@ def run(
         plusargs["hbm_trace"] = folder / "icarus_dram_trace.txt"
     if waves is not None:
         plusargs |= {"waves": waves, "waves_until": script.recorded}
+    longest = max(map(str, plusargs.values()), key=len)
+    if len(longest) > _PATH_LIMIT:
+        raise ToolError(f"{longest}: a path of more than {_PATH_LIMIT} characters; name a shorter folder by -o or MINIGCU_BUILD")
     command = ["vvp", "-n", str(design), *(["-fst"] if waves is not None else []), *(f"+{key}={value}" for key, value in plusargs.items())]
     begin = time.perf_counter()
     output = _limited(command, progress)
     seconds = time.perf_counter() - begin
     found = re.search(r"minigcu: (\d+) clocks, done 1, timed_out (\d+), refused (\d+), logged (\d+), violations (\d+)", output)
     if not found:
-        raise ToolError(f"the run on Icarus did not end: {output[-1000:].strip()}")
+        raise ScriptError(f"the run on Icarus did not end: {output[-1000:].strip()}")
     clocks, *values = map(int, found.groups())
     status = dict(zip(("timed_out", "refused", "logged", "violations"), values, strict=True))
     log = _hex_rows(folder / "icarus_log.hex", 4).view("<u4").reshape(-1).tolist()
@@ -127,7 +132,7 @@ def _hex_rows(path: Path, width: int) -> np.ndarray:
         if not text or text.startswith("//") or text.startswith("@"):
             continue
         if "x" in text.lower() or "z" in text.lower():
-            raise ToolError(f"{path.name}: the unknown value {text} reached memory")
+            raise ScriptError(f"{path.name}: the unknown value {text} reached memory")
         rows.append(int(text, 16).to_bytes(width, "little"))
     return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, width)
 

@@ -1,0 +1,157 @@
+"""A picture of a recorded waveform, read back from the file: what each engine did over the first job, by cause and by layer."""
+
+from pathlib import Path
+
+import numpy as np
+
+from compiler.compile import Compiled
+from gcu.execute import wave_files
+from gcu.views import ENGINE_LANES, save_view, tag_names
+from gcu.waveform import Waveform
+from rtl.config import ChipConfig
+from rtl.isa import Cause
+from rtl.sip import LANES
+from sim.workload import Outcome
+
+__all__ = ["draw_waves", "show_waves"]
+
+#: Columns of the picture: a longer job shows the share of each cause among the clocks of a column.
+_COLUMNS = 1200
+
+#: From the bottom of a lane up.
+_COLOURS = {
+    Cause.BUSY: "#2a9d4a", Cause.ACCUMULATOR: "#c0392b", Cause.OPERAND: "#3b7dd8", Cause.MEMORY: "#f39c12", Cause.EVENT: "#c9c3dc",
+    Cause.IDLE: "#f4f4f4",
+}
+_READ, _WRITE = "#3b7dd8", "#c0392b"
+
+
+def show_waves(outcomes: dict[str, Outcome], folder: Path, config: ChipConfig, compiled: Compiled | None, title: str) -> dict:
+    """Views of the recorded waveforms and a picture of the first; their paths, for the report of a run."""
+    files = wave_files(outcomes, folder)
+    return {
+        "waves": [str(file) for file in files],
+        "views": [str(save_view(file, config, compiled)) for file in files],
+        "wave_picture": str(draw_waves(files[0], config, folder / "waves.png", compiled, title)),
+    }
+
+
+def draw_waves(waves: Path, config: ChipConfig, path: Path, compiled: Compiled | None = None, title: str = "") -> Path:
+    """Draws the clocks from the first launch of a sequencer to the last one's end; returns the path of the PNG.
+
+    Engines that never work are left out. Raises KeyError if the waveform lacks a signal, ValueError if no job was recorded.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.patches import Patch
+
+    waveform = Waveform(waves)
+    lanes = _lanes(waveform, config)
+    begin, end = _window([cause for name, _, cause in lanes if name.endswith("sequencer")])
+    lanes = [lane for lane in lanes if (lane[2][begin:end] > Cause.IDLE.value).any()]
+    data = [(name, probe) for name, probe, _ in lanes if name.endswith("data")]
+    edges = np.linspace(0, end - begin, min(_COLUMNS, end - begin) + 1).round().astype(int)
+    heights = [0.45] + [1.25] * len(lanes) + [0.9] * len(data)
+    figure, axes = pyplot.subplots(
+        len(heights), 1, figsize=(15, 1.5 + 0.72 * sum(heights)), sharex=True, height_ratios=heights, layout="constrained",
+    )
+    _host(axes[0], waveform, begin, end)
+    names = tag_names(compiled)
+    for axis, (name, probe, cause) in zip(axes[1:], lanes, strict=False):
+        _causes(axis, cause[begin:end], edges)
+        _tags(axis, waveform.by_clock(f"{probe}.tag")[begin:end], cause[begin:end], names)
+        _label(axis, name)
+    for axis, (name, probe) in zip(axes[1 + len(lanes) :], data, strict=True):
+        for port, colour, side in (("read", _READ, 1), ("write", _WRITE, -1)):
+            mean = _shares(np.maximum(waveform.by_clock(f"{probe}.{port}")[begin:end], 0), edges)
+            axis.fill_between(edges, np.append(mean, mean[-1]) * side, step="post", color=colour, linewidth=0)
+        axis.axhline(0, color="black", linewidth=0.5)
+        axis.set_ylim(-1.1 * config.bus_bytes, 1.1 * config.bus_bytes)
+        axis.set_yticks([-config.bus_bytes, config.bus_bytes], ["write", "read"], fontsize=7)
+        axis.tick_params(axis="y", length=0)
+        _label(axis, f"{name},\nbytes of {config.bus_bytes}", pad=38)
+    axes[-1].set_xlim(0, end - begin)
+    axes[-1].set_xlabel("clocks" + ("" if end - begin <= _COLUMNS else f"; a column stands for {(end - begin) / _COLUMNS:.0f} of them"))
+    figure.suptitle(f"{title or waves.stem}: {end - begin:,} clocks from {waves.name}", fontsize=11)
+    handles = [Patch(facecolor=colour, edgecolor="#999999", label=cause.name.lower()) for cause, colour in _COLOURS.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    return path
+
+
+def _lanes(waveform: Waveform, config: ChipConfig) -> list[tuple[str, str, np.ndarray]]:
+    """(title, probe, cause by clock) of every engine."""
+    lanes = []
+    for unit in range(config.sips + 1):
+        owner = "cluster" if unit == config.sips else f"SIP {unit}"
+        for lane, engine in enumerate(ENGINE_LANES):
+            if unit < config.sips or lane >= 2:
+                probe = f"probe_{LANES * unit + lane}"
+                lanes.append((f"{owner} {engine}", probe, waveform.by_clock(f"{probe}.cause")))
+    return lanes
+
+
+def _window(sequencers: list[np.ndarray]) -> tuple[int, int]:
+    active = np.flatnonzero(np.any([cause > Cause.IDLE.value for cause in sequencers], axis=0))
+    if not len(active):
+        raise ValueError("no job was recorded")
+    return int(active[0]), int(active[-1]) + 1
+
+
+def _shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Mean over each column."""
+    sums = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
+    return (sums[edges[1:]] - sums[edges[:-1]]) / np.diff(edges)
+
+
+def _causes(axis, cause: np.ndarray, edges: np.ndarray):
+    """Causes stacked to one, from 0 to 1."""
+    floor = np.zeros(len(edges))
+    for kind, colour in _COLOURS.items():
+        share = _shares(cause == kind.value, edges)
+        top = floor + np.append(share, share[-1])
+        axis.fill_between(edges, floor, top, step="post", color=colour, linewidth=0)
+        floor = top
+    axis.set_ylim(0, 1.45)
+    axis.set_yticks([])
+
+
+def _tags(axis, tag: np.ndarray, cause: np.ndarray, names: dict[int, str]):
+    """A strip above the causes: the layer whose command the engine holds, named where there is room."""
+    held = np.where(cause > Cause.IDLE.value, tag, 0)
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(held)) + 1])
+    stops = np.append(starts[1:], len(held))
+    last = None
+    for start, stop in zip(starts, stops, strict=True):
+        number = int(held[start])
+        if number <= 0:
+            continue
+        axis.broken_barh([(start, stop - start)], (1.08, 0.32), facecolors=_tag_colour(number), linewidth=0)
+        if number != last and stop - start > 0.03 * len(held):
+            axis.text((start + stop) / 2, 1.23, names.get(number, f"tag {number}"), ha="center", va="center", fontsize=7, clip_on=True)
+            last = number
+
+
+def _tag_colour(number: int):
+    from matplotlib import pyplot
+
+    return pyplot.get_cmap("Pastel1")((number - 1) % 9)
+
+
+def _host(axis, waveform: Waveform, begin: int, end: int):
+    writes = np.flatnonzero(waveform.by_clock("player.axi__awvalid")[begin:end] == 1)
+    axis.vlines(writes, 0, 1, color="#555555", linewidth=1)
+    interrupt = waveform.by_clock("player.interrupt")[begin:end] == 1
+    axis.fill_between(np.arange(end - begin), interrupt, step="post", color="#8e44ad", linewidth=0)
+    axis.set_ylim(0, 1.1)
+    axis.set_yticks([])
+    _label(axis, "host")
+
+
+def _label(axis, text: str, pad: int = 6):
+    axis.set_ylabel(text, rotation=0, ha="right", va="center", labelpad=pad, fontsize=9)
+    for side in ("top", "right", "left"):
+        axis.spines[side].set_visible(False)
