@@ -4,6 +4,7 @@ import numpy as np
 
 from compiler.compile import Compiled
 from rtl.config import ChipConfig
+from rtl.isa import Engine
 from sim.workload import Outcome
 
 __all__ = ["layer_rows", "spans"]
@@ -12,16 +13,20 @@ _CAUSES = ("busy", "operand", "memory", "event", "accumulator")
 
 
 def spans(records: np.ndarray) -> list[tuple[int, int, int]]:
-    """(tag, first cycle, last cycle) of every layer in every job, in order: layers end at a fence, so they don't overlap."""
-    records = records[(records["lane"] % 4 != 3) & (records["tag"] != 0)]
-    found: list[list[int]] = []
+    """(tag, first cycle, last cycle) of every layer in every job, in order, without overlap.
+
+    A layer ends with its last store, and the data engine works in order: its records alone tell the layers apart, while the other
+    engines may wait for the next layer already. A layer begins where the one before ends, the first of a job at its first load.
+    """
+    records = records[(records["lane"] % 4 == Engine.DATA.value) & (records["tag"] != 0)]
+    found: list[tuple[int, int, int]] = []
     for record in np.sort(records, order="first"):
         tag, first, last = int(record["tag"]), int(record["first"]), int(record["last"])
         if found and found[-1][0] == tag:
-            found[-1][2] = max(found[-1][2], last)
+            found[-1] = (tag, found[-1][1], last)
         else:
-            found.append([tag, first, last])
-    return [(tag, first, last) for tag, first, last in found]
+            found.append((tag, found[-1][2] + 1 if found and found[-1][0] < tag else first, last))
+    return found
 
 
 def layer_rows(outcome: Outcome, compiled: Compiled, config: ChipConfig, samples: int) -> list[dict]:

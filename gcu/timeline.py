@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from compiler.compile import Compiled
+from gcu.layers import spans
 from rtl.config import ChipConfig
 from sim.workload import Outcome
 
@@ -14,14 +13,12 @@ _LANES = ("tensor core", "vector engine", "data engine")
 
 
 def _jobs(outcome: Outcome) -> tuple[int, int]:
-    """First and last cycle of the last job: its records are those after the last restart of the tags."""
-    records = np.sort(outcome.records[(outcome.records["lane"] % 4 != 3) & (outcome.records["tag"] != 0)], order="first")
-    if not len(records):
+    """First and last cycle of the last job: its layers are those after the last restart of the tags."""
+    layers = spans(outcome.records)
+    if not layers:
         return 0, 1
-    tags = records["tag"].astype(int)
-    restarts = np.flatnonzero(np.diff(tags) < 0)
-    first = restarts[-1] + 1 if len(restarts) else 0
-    return int(records["first"][first]), int(records["last"].max())
+    restarts = [index for index in range(1, len(layers)) if layers[index][0] < layers[index - 1][0]]
+    return layers[restarts[-1] if restarts else 0][1], layers[-1][2]
 
 
 def draw(outcome: Outcome, compiled: Compiled, config: ChipConfig, path: Path) -> Path:
