@@ -10,11 +10,11 @@ from rtl.formats import CONTAINER_BYTES
 __all__ = ["Cut", "contraction_cycles"]
 
 #: Cycles from a tensor command's issue to its first product, roughly.
-COMMAND = 30
+COMMAND = 120
 #: Cycles from a data-engine command's issue to its first byte, roughly: checks, memory latency.
-MOVE = 120
+MOVE = 200
 #: Cycles in which the sequencer issues the commands of an item, and a move, roughly: two for each instruction.
-ISSUE_ITEM, ISSUE_MOVE = 60, 30
+ISSUE_ITEM, ISSUE_MOVE = 80, 40
 #: A pass takes at least as long as the next matrix takes to load.
 PASS = 8
 
