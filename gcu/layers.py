@@ -4,7 +4,6 @@ import numpy as np
 
 from compiler.compile import Compiled
 from rtl.config import ChipConfig
-from rtl.isa import Engine
 from sim.workload import Outcome
 
 __all__ = ["jobs", "layer_rows", "spans"]
@@ -15,21 +14,28 @@ _SEQUENCER = 3
 _CAUSES = ("busy", "operand", "memory", "event", "accumulator")
 
 
-def spans(records: np.ndarray) -> list[tuple[int, int, int]]:
-    """(tag, first cycle, last cycle) of every layer in every job, in order, without overlap.
-
-    A layer ends with its last store, and the data engine works in order: its records alone tell the layers apart, while the other
-    engines may wait for the next layer already. A layer begins where the one before ends, the first of a job at its first load.
-    """
-    records = records[(records["lane"] % 4 == Engine.DATA.value) & (records["tag"] != 0)]
-    found: list[tuple[int, int, int]] = []
-    for record in np.sort(records, order="first"):
-        tag, first, last = int(record["tag"]), int(record["first"]), int(record["last"])
-        if found and found[-1][0] == tag:
-            found[-1] = (tag, found[-1][1], last)
+def jobs(records: np.ndarray) -> list[tuple[int, int]]:
+    """(first, last) cycle of each job: SIP 0's sequencer works or waits from its launch to its end without a break."""
+    mine = np.sort(records[records["lane"] == _SEQUENCER], order="first")
+    found: list[list[int]] = []
+    for record in mine:
+        if found and found[-1][1] + 1 >= record["first"]:
+            found[-1][1] = int(record["last"])
         else:
-            found.append((tag, found[-1][2] + 1 if found and found[-1][0] < tag else first, last))
-    return found
+            found.append([int(record["first"]), int(record["last"])])
+    return [(first, last) for first, last in found]
+
+
+def spans(records: np.ndarray) -> dict[int, int]:
+    """By tag, the cycles from the start of a layer's first command to the end of its last, over all jobs. Layers overlap."""
+    work = records[(records["lane"] % 4 != _SEQUENCER) & (records["event"] == 0)]
+    cycles: dict[int, int] = {}
+    for first, last in jobs(records):
+        part = work[(work["first"] >= first) & (work["first"] <= last)]
+        for tag in np.unique(part["tag"]):
+            mine = part[part["tag"] == tag]
+            cycles[int(tag)] = cycles.get(int(tag), 0) + int(mine["last"].max()) - int(mine["first"].min()) + 1
+    return cycles
 
 
 def layer_rows(outcome: Outcome, compiled: Compiled, config: ChipConfig, samples: int) -> list[dict]:

@@ -3,22 +3,13 @@
 from pathlib import Path
 
 from compiler.compile import Compiled
-from gcu.layers import spans
+from gcu.layers import jobs
 from rtl.config import ChipConfig
 from sim.workload import Outcome
 
 __all__ = ["draw"]
 
 _LANES = ("tensor core", "vector engine", "data engine")
-
-
-def _jobs(outcome: Outcome) -> tuple[int, int]:
-    """First and last cycle of the last job: its layers are those after the last restart of the tags."""
-    layers = spans(outcome.records)
-    if not layers:
-        return 0, 1
-    restarts = [index for index in range(1, len(layers)) if layers[index][0] < layers[index - 1][0]]
-    return layers[restarts[-1] if restarts else 0][1], layers[-1][2]
 
 
 def draw(outcome: Outcome, compiled: Compiled, config: ChipConfig, path: Path) -> Path:

@@ -10,7 +10,7 @@
 #if VM_TRACE_FST
 #include "verilated_fst_c.h"
 using Trace = VerilatedFstC;
-#elif VM_TRACE
+#else
 #include "verilated_vcd_c.h"
 using Trace = VerilatedVcdC;
 #endif
@@ -21,15 +21,9 @@ struct Sim {
     std::unique_ptr<Vbench> top;
     uint64_t clocks = 0;
     uint64_t trace_from = 0, trace_to = 0;
-#if VM_TRACE
     std::unique_ptr<Trace> trace;
-#endif
     void dump(uint64_t half) {
-#if VM_TRACE
         if (trace && clocks >= trace_from && clocks < trace_to) trace->dump(10 * clocks + 5 * half);
-#else
-        (void)half;
-#endif
     }
     void step() {
         top->clk = 1;
@@ -49,7 +43,7 @@ extern "C" {
 Sim* sim_create(int argc, const char** argv) {
     auto* sim = new Sim;
     sim->context.fatalOnError(false);
-    sim->context.traceEverOn(VM_TRACE);
+    sim->context.traceEverOn(true);
     sim->context.commandArgs(argc, argv);
     sim->top = std::make_unique<Vbench>(&sim->context, "TOP");
     sim->top->clk = 0;
@@ -69,27 +63,18 @@ void* sim_memory(Sim* sim, const char* scope, const char* name, uint64_t* rows, 
 }
 
 int sim_trace(Sim* sim, const char* path, uint64_t from, uint64_t to) {
-#if VM_TRACE
     sim->trace = std::make_unique<Trace>();
     sim->top->trace(sim->trace.get(), 99);
     sim->trace->open(path);
     sim->trace_from = from;
     sim->trace_to = to;
     return sim->trace->isOpen();
-#else
-    (void)sim, (void)path, (void)from, (void)to;
-    return 0;
-#endif
 }
 
 // Ends the recording; the file is complete afterwards.
 void sim_trace_stop(Sim* sim) {
-#if VM_TRACE
     sim->trace_to = 0;
     if (sim->trace) sim->trace->close();
-#else
-    (void)sim;
-#endif
 }
 
 // Runs at most `clocks` clocks, or until `done`; returns how many it ran. The first four clocks of a simulation are its reset.
@@ -115,9 +100,7 @@ uint32_t sim_output(Sim* sim, int number) {
 }
 
 void sim_destroy(Sim* sim) {
-#if VM_TRACE
     if (sim->trace) sim->trace->close();
-#endif
     sim->top->final();
     delete sim;
 }

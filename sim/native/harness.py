@@ -14,26 +14,23 @@ from sim.tools import ToolError, build_folder, fst_possible, make_overrides, ver
 
 __all__ = ["Harness", "build"]
 
-#: Levels of the hierarchy that a waveform shows: bench, chip, compute, SIP, and the engines with their ports. Tracing every signal would
-#: take most of the build's time; Icarus records all of them.
-TRACE_DEPTH = 5
-
 #: In the order of `sim_output`.
 _OUTPUTS = ("timed_out", "refused", "logged", "violations")
 
 _SOURCE = Path(__file__).parent / "harness.cpp"
+_TRACING = Path(__file__).parent / "tracing.vlt"
 _WAIVERS = Path(__file__).parents[1] / "verilog" / "waivers.vlt"
 
 
-def build(text: str, sources: Sequence[Path], *, waves: bool = False) -> Path:
+def build(text: str, sources: Sequence[Path]) -> Path:
     """The shared library of module `bench` in `text` and `sources`; built once per content.
 
     Raises :class:`ToolError` with the end of the log if a tool fails.
     """
     sha = hashlib.sha256()
-    for part in (text.encode(), *(source.read_bytes() for source in sources), _SOURCE.read_bytes(), _WAIVERS.read_bytes()):
+    for part in (text.encode(), *(path.read_bytes() for path in (*sources, _SOURCE, _WAIVERS, _TRACING))):
         sha.update(hashlib.sha256(part).digest())
-    sha.update(f"{verilator_version()} {waves and TRACE_DEPTH} {fst_possible()}".encode())
+    sha.update(f"{verilator_version()} {fst_possible()}".encode())
     folder = build_folder() / "native" / sha.hexdigest()[:16]
     library = folder / "bench.so"
     if library.exists():
@@ -46,19 +43,20 @@ def build(text: str, sources: Sequence[Path], *, waves: bool = False) -> Path:
     env = verilator_environment()
     if shutil.which("ccache"):
         env.setdefault("OBJCACHE", "ccache")
-    trace = ["--trace-fst" if fst_possible() else "--trace-vcd", "--trace-depth", str(TRACE_DEPTH)] if waves else []
+    fst = fst_possible()
     log = work / "build.txt"
     root = env["VERILATOR_ROOT"]
     cores = os.cpu_count() or 1
     _run(
         ["verilator", "--cc", "--prefix", "Vbench", "--top-module", "bench", "--vpi", "-Mdir", ".", "-O3", "--no-timing",
-         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--output-split", "20000", "-CFLAGS", "-fPIC", *trace,
-         str(_WAIVERS), str(design), *map(str, sources)], work, env, log,
+         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--output-split", "20000", "-CFLAGS", "-fPIC",
+         "--trace-fst" if fst else "--trace-vcd",
+         str(_WAIVERS), str(_TRACING), str(design), *map(str, sources)], work, env, log,
     )
     make = ["make", "-j", str(cores), "-f", "Vbench.mk", *make_overrides(), "OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"]
     _run([*make, "libVbench"], work, env, log)
-    defines = ["-DVM_TRACE=1", f"-DVM_TRACE_FST={int(fst_possible())}"] if waves else ["-DVM_TRACE=0", "-DVM_TRACE_FST=0"]
-    libraries = ["-lz", "-llz4"] if waves and fst_possible() else []
+    defines = ["-DVM_TRACE=1", f"-DVM_TRACE_FST={int(fst)}"]
+    libraries = ["-lz", "-llz4"] if fst else []
     _run(
         ["g++", "-std=c++17", "-O2", "-fPIC", "-shared", *defines, f"-I{root}/include", f"-I{root}/include/vltstd", "-I.", "-o", "bench.so",
          str(_SOURCE), "-Wl,--whole-archive", "libVbench.a", "-Wl,--no-whole-archive", "libverilated.a", *libraries, "-lpthread"],
@@ -119,7 +117,7 @@ class Harness:
         return np.frombuffer(buffer, np.uint8).reshape(rows.value, size.value)
 
     def trace(self, path: Path, first: int = 0, last: int = 2**63):
-        """Records the clocks from `first` to `last` as FST or VCD. The build must have waves."""
+        """Records the clocks from `first` to `last` as FST or VCD."""
         if not self._lib.sim_trace(self._handle, str(path).encode(), first, last):
             raise ToolError(f"could not write {path}")
 

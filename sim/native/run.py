@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rtl.config import ChipConfig
 from rtl.fabric.map import local_address
 from sim.bench.bench import bench_design, bench_sources, memory_scope, probe_scopes
 from sim.native.harness import Harness, build
@@ -20,9 +21,9 @@ SLICE, WAVES_SLICE = 50_000, 500
 _CHUNK = 256
 
 
-def prepare(workload_config, memory: str, waves: bool = False) -> Path:
+def prepare(config: ChipConfig, memory: str) -> Path:
     """Builds the simulator if it isn't there yet; returns its library."""
-    return build(bench_design(workload_config, memory), bench_sources(memory), waves=waves)
+    return build(bench_design(config, memory), bench_sources(memory))
 
 
 def run(
@@ -32,7 +33,7 @@ def run(
 
     With HBM, the DRAM command trace lies in `folder`/dram_trace.txt (channel 0; further channels append their number).
     """
-    library = prepare(workload.config, workload.memory, waves is not None)
+    library = prepare(workload.config, workload.memory)
     script = Script.of(workload)
     plusargs = [f"+hbm_trace={folder / 'dram_trace.txt'}"] if workload.memory == "hbm" else []
     with Harness(library, plusargs) as harness:
