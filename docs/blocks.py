@@ -45,27 +45,27 @@ BOXES = [
     (72, 2, 28, 14, "sim", "HBM2e device", "sim/hbm/device.sv", "data and timing rules;\nnever synthesised"),
 ]
 
-#: from, to, label and where it stands; the arrow where it is not to both sides
+#: from, to, label and where it stands, arrow
 ARROWS = [
-    ((20, 89), (20, 84), "AXI4-Lite, interrupt", (21, 86.5)),
-    ((34, 79), (38, 79), "jobs", (34.3, 80.2)),
-    ((3, 89), (3, 69), "AXI4", (3.6, 71.5)),
-    ((17, 60), (17, 29), "the host reads and\nwrites device memory", (18, 45)),
-    ((47, 64.5), (47, 61.5), "", (0, 0)),
-    ((58, 64.5), (58, 61.5), "", (0, 0)),
-    ((69, 64.5), (69, 61.5), "commands", (60.2, 62.6)),
+    ((20, 89), (20, 84), "AXI4-Lite, interrupt", (21, 86.5), "<|-|>"),
+    ((34, 79), (38, 79), "jobs", (34.3, 80.2), "<|-|>"),
+    ((3, 89), (3, 69), "AXI4", (3.6, 71.5), "<|-|>"),
+    ((17, 60), (17, 29), "the host reads and\nwrites device memory", (18, 45), "<|-|>"),
+    ((47, 64.5), (47, 61.5), "", (0, 0), "<|-|>"),
+    ((58, 64.5), (58, 61.5), "", (0, 0), "<|-|>"),
+    ((69, 64.5), (69, 61.5), "commands", (60.2, 62.6), "<|-|>"),
     ((52, 56), (53, 56), "", (0, 0), "-|>"),
-    ((47, 50.5), (47, 47.5), "", (0, 0)),
-    ((58, 50.5), (58, 47.5), "", (0, 0)),
-    ((69, 50.5), (69, 47.5), "", (0, 0)),
-    ((58, 37.5), (58, 29), "AXI4: programs and data", (59, 31.5)),
-    ((89.75, 51), (89.75, 48), "", (0, 0)),
-    ((89.75, 37.5), (89.75, 29), "", (0, 0)),
-    ((76, 74), (81, 74), "events", (77.1, 72.9)),
-    ((89.75, 71), (89.75, 67.5), "", (0, 0)),
-    ((17, 21), (17, 16), "", (0, 0)),
-    ((52, 21), (52, 16), "", (0, 0)),
-    ((66, 9), (72, 9), "DFI", (67.6, 10.2)),
+    ((47, 50.5), (47, 47.5), "", (0, 0), "<|-|>"),
+    ((58, 50.5), (58, 47.5), "", (0, 0), "<|-|>"),
+    ((69, 50.5), (69, 47.5), "", (0, 0), "<|-|>"),
+    ((58, 37.5), (58, 29), "AXI4: programs and data", (59, 31.5), "<|-|>"),
+    ((89.75, 51), (89.75, 48), "", (0, 0), "<|-|>"),
+    ((89.75, 37.5), (89.75, 29), "", (0, 0), "<|-|>"),
+    ((76, 74), (81, 74), "events", (77.1, 72.9), "<|-|>"),
+    ((89.75, 71), (89.75, 67.5), "", (0, 0), "<|-|>"),
+    ((17, 21), (17, 16), "", (0, 0), "<|-|>"),
+    ((52, 21), (52, 16), "", (0, 0), "<|-|>"),
+    ((66, 9), (72, 9), "DFI", (67.6, 10.2), "<|-|>"),
 ]
 
 
@@ -102,9 +102,9 @@ def draw(path: Path):
         for (text, size, weight, family), taken in zip(lines, heights, strict=True):
             axis.text(left + width / 2, top - taken / 2, text, fontsize=size, weight=weight, family=family, ha="center", va="center")
             top -= taken
-    for begin, end, label, (x, y), *style in ARROWS:
+    for begin, end, label, (x, y), style in ARROWS:
         axis.annotate("", end, begin, arrowprops={
-            "arrowstyle": style[0] if style else "<|-|>", "color": "#333", "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0,
+            "arrowstyle": style, "color": "#333", "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0,
             "mutation_scale": 9,
         })
         if label:
