@@ -77,8 +77,8 @@ def run(
     from gcu.run import run as command
 
     command(
-        model, chosen, on=parse_backends(on, waves=waves), input=input, samples=samples, strict=strict, waves=waves, inject=inject, folder=folder,
-        json_to=json_to, seed=seed,
+        model, chosen, on=parse_backends(on, waves=waves), input=input, samples=samples, strict=strict, waves=waves, inject=inject,
+        folder=folder, json_to=json_to, seed=seed,
     )
 
 
@@ -107,8 +107,8 @@ def gemm(
     from gcu.gemm import gemm as command
 
     command(
-        m, n, k, dtype, chosen, a=a, b=b, out_dtype=out_dtype, out=out, seed=seed, memory=memory, on=parse_backends(on, waves=waves), json_to=json_to,
-        waves=waves,
+        m, n, k, dtype, chosen, a=a, b=b, out_dtype=out_dtype, out=out, seed=seed, memory=memory, on=parse_backends(on, waves=waves),
+        json_to=json_to, waves=waves,
     )
 
 

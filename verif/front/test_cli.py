@@ -33,8 +33,8 @@ def files(tmp_path_factory) -> Path:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), folder / "sin.onnx")
     for name, text in {
         "banks": 'base = "tiny"\nl1_banks = 3', "syntax": "base = ", "key": "bankz = 3", "type": 'l1_banks = "8"', "float": "sips = 1.0",
-        "base": "base = [1]", "timing": 'base = "tiny"\ndram_timing = "nosuch"', "name": 'name = "a/b"', "huge": "l2_bytes = 4611686018427387904",
-        "deep": "x = " + "[" * 2000, "my chip": 'base = "tiny"',
+        "base": "base = [1]", "timing": 'base = "tiny"\ndram_timing = "nosuch"', "name": 'name = "a/b"',
+        "huge": "l2_bytes = 4611686018427387904", "deep": "x = " + "[" * 2000, "my chip": 'base = "tiny"',
     }.items():
         (folder / f"{name}.toml").write_text(text + "\n")
     (folder / "bytes.toml").write_bytes(b"\xff\xfe\0")
