@@ -6,7 +6,7 @@ setup:
 	@gcu/setup.sh
 
 demo: setup
-	@.venv/bin/gcu run digits
+	@.venv/bin/gcu run digits --waves
 
 test: setup lint
 	@.venv/bin/python -m pytest -q -n 2
