@@ -1,6 +1,8 @@
 """Running one workload on several back ends, and judging what they say: bits, cycles, rules."""
 
-from collections.abc import Iterable, Sequence
+import fcntl
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from gcu.errors import BadInput, CheckFailed
@@ -13,7 +15,7 @@ from sim.script import ScriptError
 from sim.tools import ToolError, fst_possible
 from sim.workload import Outcome, Workload
 
-__all__ = ["check_outcomes", "describe", "execute", "parse_backends", "stalls", "wave_files"]
+__all__ = ["check_outcomes", "claimed", "describe", "execute", "parse_backends", "stalls", "wave_files"]
 
 
 def parse_backends(names: str, *, waves: bool = False) -> list[str]:
@@ -27,9 +29,20 @@ def parse_backends(names: str, *, waves: bool = False) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def execute(workload: Workload, names: Sequence[str], folder: Path, *, waves: bool = False) -> dict[str, Outcome]:
-    """Runs the workload on each back end, the golden model first. Raises :class:`BadInput` for a missing tool."""
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Makes `folder` and keeps other runs out of it: each waits until the one before has read its files."""
     folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def execute(workload: Workload, names: Sequence[str], folder: Path, *, waves: bool = False) -> dict[str, Outcome]:
+    """Runs the workload on each back end, the golden model first, with its files in `folder`, which exists.
+
+    Raises :class:`BadInput` for a missing tool.
+    """
     outcomes = {}
     for name in sorted(names, key=list(BACKENDS).index):
         wave_file = wave_files([name], folder)[0] if waves and name != "golden" else None

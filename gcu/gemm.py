@@ -11,7 +11,7 @@ from compiler.errors import CompileError
 from compiler.graph import Contraction, Graph, Tensor
 from compiler.moves import Address, Dimension, move
 from gcu.errors import BadInput, CheckFailed
-from gcu.execute import check_outcomes, describe, execute, stalls
+from gcu.execute import check_outcomes, claimed, describe, execute, stalls
 from gcu.output import check_writable, console, table, write_json
 from gcu.wave_picture import show_waves
 from rtl.config import ChipConfig
@@ -58,31 +58,33 @@ def gemm(
     product = _product(m, n, k, dtype, config, a, b, out_dtype, seed, memory)
     workload, measured = (_ideal if memory == "ideal" else _hbm)(product, config)
     folder = build_folder() / "runs" / f"gemm_{m}x{n}x{k}_{dtype}_{config.name}_{memory}"
-    outcomes = execute(workload, on, folder, waves=waves)
-    dram = check_outcomes(workload, outcomes, folder)
-    results = {
-        name: np.frombuffer(outcome.reads[0], _RESULTS[product.result]).reshape(m, n) for name, outcome in outcomes.items()
-    }
-    first = next(iter(results))
-    for name, result in results.items():
-        differ = np.argwhere(result.view(np.uint8) != results[first].view(np.uint8))
-        if len(differ):
-            row, column = differ[0][0], differ[0][1] // result.itemsize
-            raise CheckFailed(
-                f"C[{row}, {column}]: {name} has {result[row, column]}, {first} {results[first][row, column]}; {len(differ)} byte differ"
-            )
-    if out is not None:
-        with out.open("wb") as stream:  # by name, numpy would append .npy
-            np.save(stream, results[first])
-    report = _report(product, config, memory, outcomes, measured, seed)
-    report["dram"] = dram
-    _print(report, outcomes, measured, json_to)
-    if waves:
-        shown = show_waves(outcomes, folder, config, None, f"{dtype} {m} x {n} x {k} on {config.name}, {memory} memory")
-        report |= shown
-        console(json_to).print("\n".join([*shown["waves"], *shown["views"], shown["wave_picture"]]))
-    write_json(report, json_to)
-    return report
+    with claimed(folder):
+        outcomes = execute(workload, on, folder, waves=waves)
+        dram = check_outcomes(workload, outcomes, folder)
+        results = {
+            name: np.frombuffer(outcome.reads[0], _RESULTS[product.result]).reshape(m, n) for name, outcome in outcomes.items()
+        }
+        first = next(iter(results))
+        for name, result in results.items():
+            differ = np.argwhere(result.view(np.uint8) != results[first].view(np.uint8))
+            if len(differ):
+                row, column = differ[0][0], differ[0][1] // result.itemsize
+                raise CheckFailed(
+                    f"C[{row}, {column}]: {name} has {result[row, column]}, {first} {results[first][row, column]}; "
+                    f"{len(differ)} byte differ"
+                )
+        if out is not None:
+            with out.open("wb") as stream:  # by name, numpy would append .npy
+                np.save(stream, results[first])
+        report = _report(product, config, memory, outcomes, measured, seed)
+        report["dram"] = dram
+        _print(report, outcomes, measured, json_to)
+        if waves:
+            shown = show_waves(outcomes, folder, config, None, f"{dtype} {m} x {n} x {k} on {config.name}, {memory} memory")
+            report |= shown
+            console(json_to).print("\n".join([*shown["waves"], *shown["views"], shown["wave_picture"]]))
+        write_json(report, json_to)
+        return report
 
 
 def _product(m, n, k, dtype, config, a, b, out_dtype, seed, memory) -> Product:

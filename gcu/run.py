@@ -10,7 +10,7 @@ from compiler.errors import CompileError
 from gcu import inputs
 from gcu.errors import BadInput, CheckFailed
 from gcu.examples import EXAMPLES
-from gcu.execute import check_outcomes, describe, execute, stalls
+from gcu.execute import check_outcomes, claimed, describe, execute, stalls
 from gcu.layers import layer_rows
 from gcu.output import check_writable, console, table, write_json
 from gcu.timeline import draw
@@ -71,37 +71,38 @@ def run(
         f"instructions, {compiled.statistics['constants']:,} byte of constants; {placed.samples} sample{'s' * (placed.samples > 1)} on "
         f"{config.name}"
     )
-    outcomes = execute(placed.workload, on, folder, waves=waves)
-    dram = check_outcomes(placed.workload, outcomes, folder)
-    if flip is not None:
-        _flip(placed, outcomes, *flip)
-    report = {
-        "model": path.name, "config": config.name, "fingerprint": f"{config.fingerprint:#018x}", "samples": placed.samples,
-        "backends": describe(outcomes), "dram": dram, "layers": [], "outputs": {}, "accuracy": None, "compared": 0, "bit_exact": None,
-    }
-    timed = next((outcome for outcome in outcomes.values() if outcome.clocks is not None), None)
-    if timed is not None:
-        report |= _timing(placed, config, timed)
-        _print_layers(report, out)
-        report["timeline"] = str(draw(timed, compiled, config, folder / "timeline.png"))
-    compared, mismatch = _compare(placed, outcomes)
-    report["compared"], report["bit_exact"] = compared, mismatch is None and len(outcomes) > 1
-    decoded = _decode(placed, next(iter(outcomes.values())) if timed is None else timed)
-    report["outputs"] = {name: value.reshape(len(value), -1).tolist() for name, value in decoded.items()}
-    np.savez(folder / "outputs.npz", **decoded)
-    if labels is not None:
-        scores = next(iter(decoded.values())).reshape(placed.samples, -1)
-        right = int((scores.argmax(1) == labels).sum())
-        report["accuracy"] = right / placed.samples
-        where = "the golden model" if timed is None else "the RTL"
-        out.print(f"accuracy: {100 * right / placed.samples:.1f} % ({right} of {placed.samples} samples right), run on {where}")
-    if waves:
-        report |= show_waves(outcomes, folder, config, compiled, f"{compiled.name} on {config.name}, first sample")
-    _print_end(report, outcomes, mismatch, out)
-    write_json(report, json_to)
-    if mismatch is not None:
-        raise CheckFailed(mismatch)
-    return report
+    with claimed(folder):
+        outcomes = execute(placed.workload, on, folder, waves=waves)
+        dram = check_outcomes(placed.workload, outcomes, folder)
+        if flip is not None:
+            _flip(placed, outcomes, *flip)
+        report = {
+            "model": path.name, "config": config.name, "fingerprint": f"{config.fingerprint:#018x}", "samples": placed.samples,
+            "backends": describe(outcomes), "dram": dram, "layers": [], "outputs": {}, "accuracy": None, "compared": 0, "bit_exact": None,
+        }
+        timed = next((outcome for outcome in outcomes.values() if outcome.clocks is not None), None)
+        if timed is not None:
+            report |= _timing(placed, config, timed)
+            _print_layers(report, out)
+            report["timeline"] = str(draw(timed, compiled, config, folder / "timeline.png"))
+        compared, mismatch = _compare(placed, outcomes)
+        report["compared"], report["bit_exact"] = compared, mismatch is None and len(outcomes) > 1
+        decoded = _decode(placed, next(iter(outcomes.values())) if timed is None else timed)
+        report["outputs"] = {name: value.reshape(len(value), -1).tolist() for name, value in decoded.items()}
+        np.savez(folder / "outputs.npz", **decoded)
+        if labels is not None:
+            scores = next(iter(decoded.values())).reshape(placed.samples, -1)
+            right = int((scores.argmax(1) == labels).sum())
+            report["accuracy"] = right / placed.samples
+            where = "the golden model" if timed is None else "the RTL"
+            out.print(f"accuracy: {100 * right / placed.samples:.1f} % ({right} of {placed.samples} samples right), run on {where}")
+        if waves:
+            report |= show_waves(outcomes, folder, config, compiled, f"{compiled.name} on {config.name}, first sample")
+        _print_end(report, outcomes, mismatch, out)
+        write_json(report, json_to)
+        if mismatch is not None:
+            raise CheckFailed(mismatch)
+        return report
 
 
 def _place(compiled: Compiled, values: dict[str, np.ndarray], config: ChipConfig) -> Placed:

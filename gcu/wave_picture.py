@@ -23,6 +23,9 @@ _COLOURS = {
     Cause.BUSY: "#2a9d4a", Cause.ACCUMULATOR: "#c0392b", Cause.OPERAND: "#3b7dd8", Cause.MEMORY: "#f39c12", Cause.EVENT: "#c9c3dc",
     Cause.IDLE: "#f4f4f4",
 }
+#: Width of a letter as a share of the picture.
+_CHARACTER = 0.0047
+_INTERRUPT, _REGISTER = "#8e44ad", "#555555"
 _READ, _WRITE = "#3b7dd8", "#c0392b"
 
 
@@ -37,7 +40,7 @@ def show_waves(outcomes: dict[str, Outcome], folder: Path, config: ChipConfig, c
 
 
 def draw_waves(waves: Path, config: ChipConfig, path: Path, compiled: Compiled | None = None, title: str = "") -> Path:
-    """Draws the clocks from the first launch of a sequencer to the last one's end; returns the path of the PNG.
+    """Draws the clocks from a little before the first launch of a sequencer to a little after the last end; returns the path of the PNG.
 
     Engines that never work are left out. Raises KeyError if the waveform lacks a signal, ValueError if no job was recorded.
     """
@@ -53,7 +56,7 @@ def draw_waves(waves: Path, config: ChipConfig, path: Path, compiled: Compiled |
     lanes = [lane for lane in lanes if (lane[2][begin:end] > Cause.IDLE.value).any()]
     data = [(name, probe) for name, probe, _ in lanes if name.endswith("data")]
     edges = np.linspace(0, end - begin, min(_COLUMNS, end - begin) + 1).round().astype(int)
-    heights = [0.45] + [1.25] * len(lanes) + [0.9] * len(data)
+    heights = [0.45] + [0.8 if name.endswith("sequencer") else 1.25 for name, _, _ in lanes] + [0.9] * len(data)
     figure, axes = pyplot.subplots(
         len(heights), 1, figsize=(15, 1.5 + 0.72 * sum(heights)), sharex=True, height_ratios=heights, layout="constrained",
     )
@@ -61,7 +64,10 @@ def draw_waves(waves: Path, config: ChipConfig, path: Path, compiled: Compiled |
     names = tag_names(compiled)
     for axis, (name, probe, cause) in zip(axes[1:], lanes, strict=False):
         _causes(axis, cause[begin:end], edges)
-        _tags(axis, waveform.by_clock(f"{probe}.tag")[begin:end], cause[begin:end], names)
+        axis.set_ylim(0, 1.05)
+        if not name.endswith("sequencer"):
+            axis.set_ylim(0, 1.45)
+            _tags(axis, waveform.by_clock(f"{probe}.tag")[begin:end], cause[begin:end], names)
         _label(axis, name)
     for axis, (name, probe) in zip(axes[1 + len(lanes) :], data, strict=True):
         for port, colour, side in (("read", _READ, 1), ("write", _WRITE, -1)):
@@ -72,10 +78,13 @@ def draw_waves(waves: Path, config: ChipConfig, path: Path, compiled: Compiled |
         axis.set_yticks([-config.bus_bytes, config.bus_bytes], ["write", "read"], fontsize=7)
         axis.tick_params(axis="y", length=0)
         _label(axis, f"{name},\nbytes of {config.bus_bytes}", pad=38)
+    for axis in axes[:-1]:
+        axis.tick_params(axis="x", length=0)
     axes[-1].set_xlim(0, end - begin)
     axes[-1].set_xlabel("clocks" + ("" if end - begin <= _COLUMNS else f"; a column stands for {(end - begin) / _COLUMNS:.0f} of them"))
     figure.suptitle(f"{title or waves.stem}: {end - begin:,} clocks from {waves.name}", fontsize=11)
     handles = [Patch(facecolor=colour, edgecolor="#999999", label=cause.name.lower()) for cause, colour in _COLOURS.items()]
+    handles += [Patch(facecolor=_REGISTER, label="host writes a register"), Patch(facecolor=_INTERRUPT, label="interrupt")]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -98,7 +107,9 @@ def _window(sequencers: list[np.ndarray]) -> tuple[int, int]:
     active = np.flatnonzero(np.any([cause > Cause.IDLE.value for cause in sequencers], axis=0))
     if not len(active):
         raise ValueError("no job was recorded")
-    return int(active[0]), int(active[-1]) + 1
+    begin, end = int(active[0]), int(active[-1]) + 1
+    margin = (end - begin) // 50 + 1
+    return max(begin - margin, 0), min(end + margin, len(sequencers[0]))
 
 
 def _shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -115,24 +126,23 @@ def _causes(axis, cause: np.ndarray, edges: np.ndarray):
         top = floor + np.append(share, share[-1])
         axis.fill_between(edges, floor, top, step="post", color=colour, linewidth=0)
         floor = top
-    axis.set_ylim(0, 1.45)
     axis.set_yticks([])
 
 
 def _tags(axis, tag: np.ndarray, cause: np.ndarray, names: dict[int, str]):
     """A strip above the causes: the layer whose command the engine holds, named where there is room."""
-    held = np.where(cause > Cause.IDLE.value, tag, 0)
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(held)) + 1])
-    stops = np.append(starts[1:], len(held))
-    last = None
-    for start, stop in zip(starts, stops, strict=True):
-        number = int(held[start])
-        if number <= 0:
-            continue
+    active = np.flatnonzero(cause > Cause.IDLE.value)
+    if not len(active):
+        return
+    held = tag[active]
+    # A piece ends where the tag changes or the engine idles for longer than the eye sees.
+    breaks = np.flatnonzero((np.diff(held) != 0) | (np.diff(active) > max(len(cause) // 200, 1)))
+    for first, last in zip(np.append(0, breaks + 1), np.append(breaks, len(active) - 1), strict=True):
+        number, start, stop = int(held[first]), int(active[first]), int(active[last]) + 1
+        name = names.get(number, f"tag {number}")
         axis.broken_barh([(start, stop - start)], (1.08, 0.32), facecolors=_tag_colour(number), linewidth=0)
-        if number != last and stop - start > 0.03 * len(held):
-            axis.text((start + stop) / 2, 1.23, names.get(number, f"tag {number}"), ha="center", va="center", fontsize=7, clip_on=True)
-            last = number
+        if stop - start > _CHARACTER * len(name) * len(cause):
+            axis.text((start + stop) / 2, 1.23, name, ha="center", va="center", fontsize=7, clip_on=True)
 
 
 def _tag_colour(number: int):
@@ -143,9 +153,9 @@ def _tag_colour(number: int):
 
 def _host(axis, waveform: Waveform, begin: int, end: int):
     writes = np.flatnonzero(waveform.by_clock("player.axi__awvalid")[begin:end] == 1)
-    axis.vlines(writes, 0, 1, color="#555555", linewidth=1)
+    axis.vlines(writes, 0, 1, color=_REGISTER, linewidth=1)
     interrupt = waveform.by_clock("player.interrupt")[begin:end] == 1
-    axis.fill_between(np.arange(end - begin), interrupt, step="post", color="#8e44ad", linewidth=0)
+    axis.fill_between(np.arange(end - begin), interrupt, step="post", color=_INTERRUPT, linewidth=0)
     axis.set_ylim(0, 1.1)
     axis.set_yticks([])
     _label(axis, "host")

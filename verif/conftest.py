@@ -69,7 +69,7 @@ def pytest_terminal_summary(terminalreporter):
                 continue
             row = rows.setdefault(_row(report.nodeid), {"passed": 0, "failed": 0, "error": 0, "skipped": 0, "seconds": 0.0})
             row[outcome] += 1
-            row["seconds"] += report.duration
+            row["seconds"] += getattr(report, "duration", 0.0)  # a module that fails to load took no time
     if not rows:
         return
     terminalreporter.section("blocks and simulators")
