@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gcu.errors import BadInput, CheckFailed
 from gcu.output import progress
+from rtl.image import ImageError
 from rtl.isa import Cause, Engine, Status
 from rtl.memory.timing import TimingSet
 from sim.backends import BACKENDS, backend
@@ -41,8 +42,12 @@ def claimed(folder: Path) -> Iterator[None]:
 def execute(workload: Workload, names: Sequence[str], folder: Path, *, waves: bool = False) -> dict[str, Outcome]:
     """Runs the workload on each back end, the golden model first, with its files in `folder`, which exists.
 
-    Raises :class:`BadInput` for a missing tool.
+    Raises :class:`BadInput` for a program of another configuration, and for a missing tool.
     """
+    try:
+        workload.check_programs()
+    except ImageError as error:
+        raise BadInput(str(error)) from None
     outcomes = {}
     for name in sorted(names, key=list(BACKENDS).index):
         wave_file = wave_files([name], folder)[0] if waves and name != "golden" else None

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rtl.config import ChipConfig
-from rtl.isa import Cause, Engine
+from rtl.image import Image, ImageError
+from rtl.isa import ISA_VERSION, Cause, Engine
 from sim.job import Job, JobResult
 
 __all__ = ["RECORD", "Outcome", "Segment", "Workload"]
@@ -48,6 +49,24 @@ class Workload:
                 raise ValueError(f"{size} byte at {address:#x} reach beyond the {self.config.l3_bytes} byte of L3")
         if self.memory not in ("ideal", "hbm"):
             raise ValueError(f"memory: {self.memory!r} is not ideal or hbm")
+
+    def check_programs(self):
+        """Raises :class:`rtl.image.ImageError` for a job whose program is damaged or made for another configuration.
+
+        The hardware refuses it too; back ends don't call this, so that tests can show that it does.
+        """
+        for number, job in enumerate(self.jobs):
+            segment = next((s for s in self.segments if s.address <= job.image < s.address + len(s.data)), None)
+            if segment is None:
+                raise ImageError(f"job {number}: no program lies at {job.image:#x}")
+            image = Image.from_bytes(segment.data[job.image - segment.address :])
+            if image.version != ISA_VERSION:
+                raise ImageError(f"job {number}: its program is of version {image.version}, this chip runs {ISA_VERSION}")
+            if image.fingerprint != self.config.fingerprint:
+                raise ImageError(
+                    f"job {number}: its program is for the configuration {image.fingerprint:#018x}; {self.config.name} is "
+                    f"{self.config.fingerprint:#018x}: compile it again"
+                )
 
 
 @dataclass
