@@ -14,7 +14,6 @@ from verif.compiler.models import second_model
 from verif.front.kit import gcu
 
 TINY = PRESETS["tiny"]
-SIMULATORS = ["icarus", pytest.param("verilator", marks=pytest.mark.long)]
 
 
 def check_view(view: Path, waveform: Waveform):
@@ -34,7 +33,7 @@ def check_view(view: Path, waveform: Waveform):
     assert causes.read_text().splitlines()[Cause.BUSY.value] == f"{Cause.BUSY.value:x} BUSY"
 
 
-@pytest.mark.parametrize("back_end", SIMULATORS)
+@pytest.mark.parametrize("back_end", ["icarus", "verilator"])
 def test_first_job_alone(back_end, tmp_path):
     onnx.save(second_model(3), tmp_path / "second.onnx")
     run = "run", tmp_path / "second.onnx", "--samples", 3, "--on", f"golden,{back_end}", "--config", "tiny", "-o", tmp_path, "--waves"
