@@ -63,11 +63,13 @@ module {name} (clk, enable, address, write, write_data, read_data);
   input [{db}:0] write_data;
   output reg [{db}:0] read_data;
   reg [{db}:0] memory [0:{last}];
+`ifndef SYNTHESIS
   integer i;
   initial begin
     for (i = 0; i <= {last}; i = i + 1) memory[i] = {width}'d0;
     read_data = {width}'d0;
   end
+`endif
   always @(posedge clk) if (enable) begin
 {writes}
     if (write == {gates}'d0) read_data <= memory[address];
@@ -83,11 +85,13 @@ module {name} (clk, read_enable, read_address, read_data, write, write_address, 
   input [{db}:0] write_data;
   output reg [{db}:0] read_data;
   reg [{db}:0] memory [0:{last}];
+`ifndef SYNTHESIS
   integer i;
   initial begin
     for (i = 0; i <= {last}; i = i + 1) memory[i] = {width}'d0;
     read_data = {width}'d0;
   end
+`endif
   always @(posedge clk) begin
     if (read_enable) read_data <= memory[read_address];
 {writes}

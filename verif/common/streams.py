@@ -55,8 +55,11 @@ class StreamSource:
 
     async def _drive(self):
         while True:
-            bits, taken = await self._queue.get()
-            await FallingEdge(self._clk)
+            if self._queue.empty():
+                bits, taken = await self._queue.get()
+                await FallingEdge(self._clk)
+            else:  # the item before was taken at this falling edge: the next may follow without a gap
+                bits, taken = self._queue.get_nowait()
             while self._rng.random() < self.stall:
                 await FallingEdge(self._clk)
             self._payload.value = bits
@@ -69,19 +72,6 @@ class StreamSource:
             self._valid.value = 0
             if taken is not None:
                 taken.set()
-            # The next item may follow without a gap.
-            while not self._queue.empty() and self._rng.random() >= self.stall:
-                bits, taken = self._queue.get_nowait()
-                self._payload.value = bits
-                self._valid.value = 1
-                await ReadOnly()
-                while not int(self._ready.value):
-                    await FallingEdge(self._clk)
-                    await ReadOnly()
-                await FallingEdge(self._clk)
-                self._valid.value = 0
-                if taken is not None:
-                    taken.set()
 
 
 class StreamSink:
