@@ -54,6 +54,7 @@ class StreamSource:
         return self._queue.empty()
 
     async def _drive(self):
+        await FallingEdge(self._clk)
         while True:
             if self._queue.empty():
                 bits, taken = await self._queue.get()
