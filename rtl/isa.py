@@ -193,8 +193,10 @@ class Cause(enum.Enum, shape=3):
     MEMORY = 3
     #: A command waits for an event.
     EVENT = 4
-    #: An accumulator row is still in the pipeline, or a bank is still draining.
+    #: Accumulator rows are still in the pipeline, or wait to be drained.
     ACCUMULATOR = 5
+    #: A row of zeros passed by without entering the array (`skip_zero`).
+    SKIPPED = 6
 
 
 class Activity(data.Struct):
@@ -232,9 +234,9 @@ class TensorMode(data.Struct):
     align: AlignMode
     accumulate: 1  #: The first `c` of every result is the C operand (FP32 or INT32 in L1) and not +0.
     to_vector: 1  #: Rows of 32-bit results go to the vector engine instead of L1, N tile by N tile, row by row.
-    transpose_a: 1
-    transpose_b: 1
-    skip_zero: 1
+    transpose_a: 1  #: A is stored channel by channel: the elements of a row of `ow` lie side by side.
+    transpose_b: 1  #: B is stored column by column: the elements along K lie side by side.
+    skip_zero: 1  #: Rows of A that are all zeros in a pass don't enter the array where no bit can change; `Cause.SKIPPED` counts them.
     reserved: 19
 
 
@@ -249,7 +251,11 @@ class TensorCommand(data.Struct):
     - C element: c_base + oh * c_oh + ow * c_ow + n * 4 (strides of 0 broadcast a row, such as a bias).
     - D element: d_base + oh * d_oh + ow * d_ow + n * element size of `d_format`.
 
+    With `transpose_a`, the A element is at a_base + oh * a_oh + ow * element size + kh * a_kh + kw * a_kw + channel * a_c; `a_ow` is
+    not used. With `transpose_b`, the B element is at b_base + n * b_k + k * element size.
+
     Each tap (kh, kw) starts a new group. The command is repeated `batch` times, with the bases stepped by `*_batch`.
+    Consecutive commands overlap, but a command that reads what an earlier one writes sees it: the hardware compares their boxes of bytes.
     """
 
     mode: TensorMode
@@ -536,6 +542,7 @@ class HostRegister(enum.IntEnum):
     ERROR_PC = 0x070  #: R
     ERROR_COMMAND_LO = 0x074  #: R
     ERROR_COMMAND_HI = 0x078  #: R
+    OVERFLOW = 0x07C  #: RC bit per SIP: the exact sum of an INT8 group and its accumulator left int32; any write clears all bits
 
 
 class Interrupt(enum.IntEnum):

@@ -6,7 +6,7 @@ from rtl.formats import CONTAINER_BYTES, Format
 __all__ = ["IMPLEMENTED", "element_log2", "group_bytes", "operand_bits", "operands"]
 
 #: What the PEs can compute; a command for another format ends with UNSUPPORTED.
-IMPLEMENTED = (Format.FP32, Format.INT8, Format.UINT8)
+IMPLEMENTED = (Format.FP32, Format.TF32, Format.FP16, Format.BF16, Format.INT8, Format.UINT8)
 
 
 def operands(config: ChipConfig) -> tuple[Format, ...]:
