@@ -116,7 +116,7 @@ def _kernel(
 
 def add_bias(lowering: Lowering, node: Node, pending: Pending, bias: np.ndarray | QuantisedConstant):
     """A constant that is added to a contraction of which nothing else is known yet becomes its bias."""
-    kernel, outputs = pending.kernel, pending.kernel.weights.shape[3]
+    kernel, outputs = pending.kernel, pending.kernel.extent[3]
     shape = bias.shape if isinstance(bias, np.ndarray) else bias.codes.shape
     axis = 1 if len(pending.shape) == 4 else len(pending.shape) - 1
     full = (1,) * (len(pending.shape) - len(shape)) + tuple(shape)
