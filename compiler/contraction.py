@@ -106,7 +106,7 @@ def _multiply(emit: Emitter, kernel: Contraction, item: Item, place: _Place, par
     has_c = not item.first or kernel.bias is not None
     mode = {
         "a_format": x.format, "d_format": result, "accumulate": int(has_c), "to_vector": int(to_vector),
-        "transpose_a": int(kernel.transpose_a), "transpose_b": int(kernel.transpose_b),
+        "transpose_a": int(kernel.transpose_a), "transpose_b": int(kernel.transpose_b), "skip_zero": int(kernel.skip_zero),
     }
     words = dict(
         mode=TensorMode.const(mode), tag=tag, kh=chunk.kh1 - chunk.kh0, kw=chunk.kw1 - chunk.kw0, channels=chunk.channels,

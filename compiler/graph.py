@@ -107,7 +107,7 @@ class Contraction(Kernel):
     B is constant (`weights`: [kh, kw, channels of a group, outputs]), or an activation `y` of a plain product: K x N, or N x K with
     `transpose_b`; if it has several rows h, each multiplies the row h of x. With `transpose_a`, x is K x M.
     `bias` has the accumulator's format (INT32 or FP32); padding reads as `x.zero`. `tile` (rows, columns, channels of one command)
-    forces the tiling of a plain product, which changes no bit.
+    forces the tiling of a plain product; neither it nor `skip_zero` changes a bit.
     """
 
     weights: np.ndarray = field(default_factory=lambda: np.zeros((1, 1, 1, 1), np.int8))
@@ -120,6 +120,7 @@ class Contraction(Kernel):
     y: Tensor | None = None
     transpose_a: bool = False
     transpose_b: bool = False
+    skip_zero: bool = False
     tile: tuple[int, int, int] | None = None
 
     @property
