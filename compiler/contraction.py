@@ -48,7 +48,7 @@ def emit_contraction(emit: Emitter, kernel: Contraction, tag: int):
             part = (first + item.chunk.c0, first + item.chunk.c1)
             box = (*_window(kernel, item), part)
             if kernel.transpose_a:
-                box = ((0, 1), part, (item.tile.ow0, item.tile.ow1))
+                box = ((item.tile.oh0, item.tile.oh1), part, (item.tile.ow0, item.tile.ow1))
             emit.load(kernel.x, inputs.next(), *box, _padding(kernel.x), tag, [IN_FREE], [IN_READY])
         return _Place(
             weights.current, inputs.current, new_weights, new_inputs,

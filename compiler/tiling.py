@@ -189,7 +189,8 @@ def plan_contraction(kernel: Contraction, config: ChipConfig) -> Plan:
         return _forced(kernel, config, lanes)
     columns = outputs // kernel.groups
     best = None
-    tiles = [(th, tw) for th, tw in _tile_sizes(kernel.out.h, kernel.out.w) if th == 1 or not kernel.batched]
+    one = kernel.batched or kernel.transpose_a  # matrices, each of which is one row of outputs
+    tiles = [(th, tw) for th, tw in _tile_sizes(kernel.out.h, kernel.out.w) if th == 1 or not one]
     for chunk in _chunkings(kh, kw, channels, lanes):
         for n, (th, tw) in product(_widths(columns, config.pe_columns), tiles):
             for outer_is_n in (True, False):
