@@ -65,7 +65,7 @@ class WeightLoader(wiring.Component):
         way = step * (config.pe_rows - 1)
         swapping = Signal(range(way + 1))
         reached = Signal(config.pe_rows)
-        m.d.comb += reached.eq(Cat((swapping <= way - step * row + 1) & ~(self.swap if row else 0) for row in range(config.pe_rows)))
+        m.d.comb += reached.eq(Cat(1, *((swapping <= way - step * row + 1) & ~self.swap for row in range(1, config.pe_rows))))
         taken = Signal()
         m.d.comb += [
             item.ready.eq((~self.full | self.swap) & Mux(note.transposed, reached[-1], reached.bit_select(note.pe_row, 1))),
