@@ -1,12 +1,12 @@
 """One engine's lane: its command register file, the queue of its commands, and what is known of those that it runs."""
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from rtl.common.sram import SramDual
-from rtl.isa import DataCommand, RunOperand, TensorCommand, VectorCommand, words_of
+from rtl.isa import Completion, DataCommand, RunOperand, TensorCommand, VectorCommand, words_of
 from rtl.sequencer.interface import DONE, FinishedRun, QueuedRun
 
 __all__ = ["FIELD_BITS", "IN_FLIGHT", "EngineLane"]
@@ -160,7 +160,7 @@ class EngineLane(wiring.Component):
         ]
 
         # As many entries as the engine can hold: `done` needs no back-pressure.
-        m.submodules.completions = completions = fifo.SyncFIFO(width=DONE["completion"].shape.size, depth=self.in_flight)
+        m.submodules.completions = completions = fifo.SyncFIFO(width=Shape.cast(Completion).width, depth=self.in_flight)
         m.d.comb += [
             completions.w_en.eq(self.done.valid & (in_flight != 0) & ~self.flush),
             completions.w_data.eq(self.done.completion),

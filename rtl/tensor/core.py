@@ -119,7 +119,7 @@ class TensorCore(wiring.Component):
         m.submodules.walk_b = walk_b = WalkB(config)
         m.submodules.walk_c = walk_c = WalkRows(config)
         m.submodules.read_a = read_a = Reader(self.tensor_a.signature, BlockNote(config), _DEPTH)
-        m.submodules.read_b = read_b = Reader(self.tensor_b.signature, WeightNote(config), _DEPTH)
+        m.submodules.read_b = read_b = Reader(self.tensor_b.signature, WeightNote(config), _DEPTH, sized=True)
         m.submodules.read_c = read_c = Reader(self.tensor_c.signature, Beat(config), _DEPTH)
         m.submodules.turn = turn = Turn(config)
         m.submodules.loader = loader = WeightLoader(config)

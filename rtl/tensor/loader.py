@@ -36,7 +36,7 @@ class WeightLoader(wiring.Component):
     Members
     -------
     item
-        Data and note of an access to B.
+        Data, note and size of an access to B.
     full
         The shadow weights are complete; a swap may be issued in this cycle.
     finite
@@ -50,9 +50,13 @@ class WeightLoader(wiring.Component):
     def __init__(self, config: ChipConfig):
         self.config = config
         super().__init__({
-            "item": In(stream.Signature(data.StructLayout({"data": 8 * config.b_bytes, "note": WeightNote(config)}))),
+            "item": In(stream.Signature(self._item(config))),
             "full": Out(1), "finite": Out(1, init=1), "swap": In(1), "bus": Out(WeightBus(config)),
         })
+
+    @staticmethod
+    def _item(config: ChipConfig) -> data.StructLayout:
+        return data.StructLayout({"data": 8 * config.b_bytes, "note": WeightNote(config), "size": range(config.b_bytes + 1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -150,7 +154,7 @@ class WeightLoader(wiring.Component):
             layout, size = FLOATS[format], 1 << element_log2(format)
             top = 8 * size - 1
             special = [
-                bits.word_select(place, 8 * size)[top - layout.exponent : top].all() & (note.size > place * size)
+                bits.word_select(place, 8 * size)[top - layout.exponent : top].all() & (self.item.payload.size > place * size)
                 for place in range(self.config.b_bytes // size)
             ]
             result = and_(result, ~((note.format == format) & reduce(or_, special)))

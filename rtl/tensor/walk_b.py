@@ -24,7 +24,6 @@ class WeightNote(data.StructLayout):
     def __init__(self, config: ChipConfig):
         super().__init__({
             "format": Format,
-            "size": range(config.b_bytes + 1),
             "transposed": 1,
             "pe_row": range(config.pe_rows),
             "lane": 3,
@@ -94,7 +93,7 @@ class WalkB(wiring.Component):
         m.d.comb += [
             access.address.eq(at_row + Mux(job.transpose_b, chunk * b_bytes, Mux(upper, 4 * half, 0))),
             access.size.eq(Mux(job.transpose_b, Mux(line_end, left, b_bytes), row_bytes)),
-            note.format.eq(job.a_format), note.size.eq(access.size), note.transposed.eq(job.transpose_b),
+            note.format.eq(job.a_format), note.transposed.eq(job.transpose_b),
             note.pe_row.eq(element >> job.group), note.lane.eq(element & ~(~0 << job.group)), note.upper.eq(upper),
             note.column.eq(column), note.chunk.eq(chunk), note.line_last.eq(line_end), note.last.eq(pass_end),
         ]  # fmt: skip
