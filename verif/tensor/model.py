@@ -96,7 +96,8 @@ class _Operands:
         for operand, addresses in at.items():
             spread = addresses[..., None] + np.arange(element(command, operand))
             read.setdefault(operand, np.zeros(len(memory), bool))[spread] = True
-            codes[operand] = memory[spread].view("<u4" if operand == "c" else _CODES[format])[..., 0].tolist()
+            kind = "<u4" if operand == "c" else "<i1" if operand == "b" and format is Format.UINT8 else _CODES[format]
+            codes[operand] = memory[spread].view(kind)[..., 0].tolist()
         self.a, self.b = codes["a"], codes["b"]
         self.c = codes.get("c", [[0] * command["n"]] * len(self.a))
 
