@@ -35,7 +35,7 @@ def _use(command: dict, **mode):
 
 
 def _misalign(operand: str):
-    """A base or a stride that isn't a multiple of its element; with a transposed A, `a_ow` doesn't count."""
+    """A base or a stride that isn't a multiple of its element."""
 
     def change(rng, config, command):
         wide = rng.getrandbits(1)
@@ -45,7 +45,8 @@ def _misalign(operand: str):
             # Whatever strides the command had: even multiples of the widest element.
             command.update({word: command[word] // 4 * 4 for word in command if word[:2] in ("a_", "b_", "c_", "d_") and word != "a_ow"})
             command["mode"].update(formats, d_format=Format.FP16)
-        name = rng.choice([name for name in command if name.startswith(f"{operand}_")])
+        ignored = {"a_ow"} if command["mode"]["transpose_a"] else set()
+        name = rng.choice([name for name in command if name.startswith(f"{operand}_") and name not in ignored])
         command[name] += 1 if operand == "d" or not wide else rng.randint(1, 3)
 
     return change
