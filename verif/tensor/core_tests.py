@@ -92,7 +92,8 @@ async def zero_rows(dut):
         if format in FLOATS:
             weights[(k // 2) * n] = {Format.FP16: 0x7C00, Format.BF16: 0x7F80}.get(format, 0x7F800000)
         bench.memory[0x2000 : 0x2000 + k * n * size] = weights.view(np.uint8)
-        for c in (0x00000000, 0x80000000, 0x3F800000):  # -0 + 0 is +0, so a skipped row would show
+        # -0 + 0 is +0, so a skipped row would show.
+        for c in (0x00000000, 0x3F800000, *([0x80000000] if format in FLOATS else [])):
             bench.memory[0x3000 : 0x3000 + 4 * n] = np.full(n, c, "<u4").view(np.uint8)
             commands = [dict(command), dict(command, d_base=0x5000)]
             outcomes = await bench.run(commands)
