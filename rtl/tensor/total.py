@@ -58,13 +58,13 @@ class Total(wiring.Component):
         m.d.comb += [half.eq(x ^ y), both.eq(x & y)]
         generate, propagate = carries(m, both[:-1], half[:-1], "carry")
         negative, carry_in = Signal(), Signal()
-        total = Signal(width)
+        signed = Signal(width)
         m.d.comb += [
             negative.eq(half[-1] ^ (generate[-1] | propagate[-1] & some)),
             carry_in.eq(some & ~negative),
-            total.eq(half ^ Cat(carry_in, generate | propagate & carry_in.replicate(width - 1))),
+            signed.eq(half ^ Cat(carry_in, generate | propagate & carry_in.replicate(width - 1))),
             self.opposite.eq(negative),
-            self.magnitude.eq(total[:-1] ^ negative.replicate(width - 1)),
-            self.integer.eq(total[-33:]),
+            self.magnitude.eq(signed[:-1] ^ negative.replicate(width - 1)),
+            self.integer.eq(signed[-33:]),
         ]
         return m
