@@ -86,15 +86,16 @@ class Arithmetic(wiring.Component):
         m.d.comb += [
             a.operand.eq(self.a), a.format.eq(row.a_format), a.mask.eq(row.lanes),
             b.operand.eq(self.b), b.format.eq(row.a_format), b.mask.eq(~0),
-            classes.a.eq(a.lanes), classes.b.eq(b.lanes), classes.format.eq(row.a_format), classes.mask.eq(row.lanes),
+            classes.a.eq(a.lanes), classes.a_exponent.eq(a.exponent), classes.b.eq(b.lanes), classes.b_exponent.eq(b.exponent),
+            classes.format.eq(row.a_format), classes.mask.eq(row.lanes),
         ]  # fmt: skip
         products = []
         for index in range(LANES):
             m.submodules[f"multiplier{index}"] = multiplier = Multiplier(frame)
             m.d.comb += [
-                multiplier.a.eq(a.lanes[index].significand), multiplier.b.eq(b.lanes[index].significand),
-                multiplier.a_bytes.eq(Cat(a.lanes[index].low, a.lanes[index].high)),
-                multiplier.b_bytes.eq(Cat(b.lanes[index].low, b.lanes[index].high)),
+                multiplier.a.eq(a.significand[index]), multiplier.b.eq(b.significand[index]),
+                multiplier.a_bytes.eq(Cat(a.low[index], a.high[index])),
+                multiplier.b_bytes.eq(Cat(b.low[index], b.high[index])),
                 multiplier.a_signed.eq(row.a_format != Format.UINT8),
             ]  # fmt: skip
             products.append(register(0, f"product{index}", multiplier.product))

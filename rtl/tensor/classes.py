@@ -19,7 +19,7 @@ class Classes(wiring.Component):
 
     Members
     -------
-    a, b, format, mask
+    a, b, a_exponent, b_exponent, format, mask
         From `Unpack`.
     sign : of each product
     exponent : biased by FP32's bias + EXPONENT_OFFSET; 0 for a product that is zero or takes no part
@@ -28,9 +28,9 @@ class Classes(wiring.Component):
 
     def __init__(self, frame: Frame):
         self._frame = frame
-        lanes = data.ArrayLayout(Lane(frame), LANES)
+        lanes, exponents = data.ArrayLayout(Lane, LANES), data.ArrayLayout(8, LANES)
         super().__init__({
-            "a": In(lanes), "b": In(lanes), "format": In(Format), "mask": In(LANES),
+            "a": In(lanes), "b": In(lanes), "a_exponent": In(exponents), "b_exponent": In(exponents), "format": In(Format), "mask": In(LANES),
             "sign": Out(LANES), "exponent": Out(data.ArrayLayout(9, LANES)), "special": Out(Special),
         })  # fmt: skip
 
@@ -47,7 +47,7 @@ class Classes(wiring.Component):
             signs.append(sign & part)
             with m.If(~zero & part):
                 # ea + eb - 127 + EXPONENT_OFFSET; for FP16 (bias 15) `Unpack.high` adds the 224 that lack.
-                m.d.comb += self.exponent[index].eq(a.exponent + b.exponent + 1)
+                m.d.comb += self.exponent[index].eq(self.a_exponent[index] + self.b_exponent[index] + 1)
             nan.append(part & (a.nan | b.nan | zero & infinite))
             plus.append(part & infinite & ~sign)
             minus.append(part & infinite & sign)

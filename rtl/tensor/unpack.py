@@ -10,16 +10,8 @@ from rtl.tensor.frame import LANES, Frame
 __all__ = ["Lane", "Unpack"]
 
 
-class Lane(data.StructLayout):
-    """One lane of an operand. A lane that takes no part is a zero without classes."""
-
-    def __init__(self, frame: Frame):
-        super().__init__({
-            "sign": 1, "exponent": 8,  # biased, at least 1; FP16 has `Unpack.high` above its 5 bits
-            "significand": frame.factor,  # left-aligned
-            "low": 8, "high": 8,  # bytes of INT8, zero in other formats
-            "zero": 1, "infinite": 1, "nan": 1,
-        })  # fmt: skip
+#: Sign and class of a lane of an operand. A lane that takes no part is a zero.
+Lane = data.StructLayout({"sign": 1, "zero": 1, "infinite": 1, "nan": 1})
 
 
 class Unpack(wiring.Component):
@@ -39,14 +31,23 @@ class Unpack(wiring.Component):
     mask
         Lanes that take part.
     lanes
-        FP32 is lane 0, with the parts of its significand in all four.
+        FP32 is lane 0.
+    exponent
+        Biased, at least 1; FP16 has `high` above its 5 bits.
+    significand
+        Left-aligned; FP32 has parts of it in all four lanes. Zero for INT8.
+    low, high
+        Bytes of INT8; zero for other formats.
     """
 
     def __init__(self, frame: Frame, halves: tuple[bool, ...], high: int):
         self._frame, self._halves, self._high = frame, halves, high
         super().__init__({
-            "operand": In(frame.operand), "format": In(Format), "mask": In(8), "lanes": Out(data.ArrayLayout(Lane(frame), LANES)),
-        })
+            "operand": In(frame.operand), "format": In(Format), "mask": In(8), "lanes": Out(data.ArrayLayout(Lane, LANES)),
+            # Members of their own, since some of a lane's bits follow from others.
+            "exponent": Out(data.ArrayLayout(8, LANES)), "significand": Out(data.ArrayLayout(frame.factor, LANES)),
+            "low": Out(data.ArrayLayout(8, LANES)), "high": Out(data.ArrayLayout(8, LANES)),
+        })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
@@ -101,10 +102,10 @@ class Unpack(wiring.Component):
             if frame.fp32 and index == 0:
                 rest |= fp32 & word[:12].any() & self.mask[0]
             m.d.comb += [
-                lane.sign.eq(sign), lane.exponent.eq(Cat(field[0] | ~some, field[1:])), lane.significand.eq(significand),
+                lane.sign.eq(sign), self.exponent[index].eq(Cat(field[0] | ~some, field[1:])), self.significand[index].eq(significand),
                 lane.zero.eq(~some & ~rest), lane.infinite.eq(ones & ~rest), lane.nan.eq(ones & rest),
             ]
-            for side, name in enumerate(("low", "high")[: frame.int8 // 4]):
+            for side, bytes_ in enumerate((self.low, self.high)[: frame.int8 // 4]):
                 number = index * frame.int8 // 4 + side
-                m.d.comb += lane[name].eq(take(integer & self.mask[number], self.operand.word_select(number, 8)))
+                m.d.comb += bytes_[index].eq(take(integer & self.mask[number], self.operand.word_select(number, 8)))
         return m
