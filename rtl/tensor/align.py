@@ -41,6 +41,8 @@ class Distances(wiring.Component):
         m = Module()
         frame = self._frame
         integer = (self.format == Format.INT8) | (self.format == Format.UINT8)
+        if not (frame.int8 and frame.floating):
+            integer = C(bool(frame.int8), 1)
         single = self.format == Format.FP32 if frame.fp32 else C(0, 1)
 
         def larger(x, y, name):

@@ -70,8 +70,8 @@ class Arithmetic(wiring.Component):
             return held
 
         def integer(stage):
-            if not frame.int8:
-                return C(0, 1)
+            if not (frame.int8 and frame.floating):
+                return C(bool(frame.int8), 1)  # all rows or none
             format = self.control[stage].a_format
             return (format == Format.INT8) | (format == Format.UINT8)
 

@@ -30,7 +30,8 @@ class Classes(wiring.Component):
         self._frame = frame
         lanes, exponents = data.ArrayLayout(Lane, LANES), data.ArrayLayout(8, LANES)
         super().__init__({
-            "a": In(lanes), "b": In(lanes), "a_exponent": In(exponents), "b_exponent": In(exponents), "format": In(Format), "mask": In(LANES),
+            "a": In(lanes), "b": In(lanes), "a_exponent": In(exponents), "b_exponent": In(exponents),
+            "format": In(Format), "mask": In(LANES),
             "sign": Out(LANES), "exponent": Out(data.ArrayLayout(9, LANES)), "special": Out(Special),
         })  # fmt: skip
 
