@@ -11,7 +11,7 @@ __all__ = ["jobs", "layer_rows", "spans"]
 #: The sequencer's place among the four lanes of a SIP.
 _SEQUENCER = 3
 
-_CAUSES = ("busy", "operand", "memory", "event", "accumulator")
+_CAUSES = ("busy", "operand", "memory", "event", "accumulator", "skipped")
 
 
 def jobs(records: np.ndarray) -> list[tuple[int, int]]:

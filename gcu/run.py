@@ -254,7 +254,7 @@ def _print_layers(report: dict, out):
     columns = ["layer", "kind", "engine", "cycles", "MACs", "utilisation", "read", "written", "operand", "memory", "event", "accumulator"]
     out.print(table(f"per sample, {report['cycles_per_sample']:,.0f} cycles; bytes from and to memory; stall cycles over all engines",
                     columns, rows, left=3))
-    causes = ["busy", "operand", "memory", "event", "accumulator", "idle"]
+    causes = ["busy", "operand", "memory", "event", "accumulator", "skipped", "idle"]
     lanes = [[engine, *(f"{counts[cause]:,.0f}" for cause in causes)] for engine, counts in report["stalls"].items()]
     out.print(table("cycles per sample by engine and cause", ["engine", *causes], lanes))
 

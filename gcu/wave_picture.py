@@ -21,7 +21,7 @@ _COLUMNS = 1200
 #: From the bottom of a lane up.
 _COLOURS = {
     Cause.BUSY: "#2a9d4a", Cause.ACCUMULATOR: "#c0392b", Cause.OPERAND: "#3b7dd8", Cause.MEMORY: "#f39c12", Cause.EVENT: "#c9c3dc",
-    Cause.IDLE: "#f4f4f4",
+    Cause.SKIPPED: "#a9d8b8", Cause.IDLE: "#f4f4f4",
 }
 #: Width of a letter as a share of the picture.
 _CHARACTER = 0.0047

@@ -104,6 +104,7 @@ class Compute(wiring.Component):
             for lane, name in enumerate(("tensor", "vector", "data", "sequencer")):
                 m.d.comb += host.causes[number][name].eq(unit.activity[lane].cause)
         m.d.comb += [
+            host.overflow.eq(Cat(unit.overflow for unit in units[: config.sips])),
             host.issue.eq(Cat(unit.issue for unit in units)),
             host.completion.eq(Cat(unit.completion for unit in units)),
         ]

@@ -37,6 +37,7 @@ def sequencer_ports(config: ChipConfig) -> dict:
         "signal_in": In(SIGNALS),
         "issue": Out(1),
         "completion": Out(1),
+        "overflow": Out(1),
         "activity": Out(data.ArrayLayout(Activity, LANES)),
     }
 
@@ -77,6 +78,7 @@ class Sip(EmitOnce):
         for name in l1_ports(config):
             engine = {"tensor": tensor, "vector": vector, "data": data_engine}[name.split("_")[0]]
             wiring.connect(m, getattr(engine, name), getattr(l1, name))
+        m.d.sync += self.overflow.eq(tensor.overflow)
         return m
 
 

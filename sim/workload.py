@@ -14,7 +14,7 @@ __all__ = ["RECORD", "Outcome", "Segment", "Workload"]
 #: One command (or run of commands with one tag) of one engine; lane = 4 * sequencer + engine. Cycles by cause, bytes from and to L3.
 RECORD = np.dtype([
     ("first", "<u4"), ("last", "<u4"), ("tag", "<u2"), ("lane", "<u2"), ("busy", "<u4"), ("operand", "<u4"), ("memory", "<u4"),
-    ("event", "<u4"), ("accumulator", "<u4"), ("read", "<u4"), ("write", "<u4"),
+    ("event", "<u4"), ("accumulator", "<u4"), ("skipped", "<u4"), ("read", "<u4"), ("write", "<u4"),
 ])
 
 

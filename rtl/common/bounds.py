@@ -27,6 +27,9 @@ class BoundsResult(data.Struct):
     fault: 1
     #: With `fault`: the lowest byte if that lies below the window, else the highest, modulo 2^32.
     address: 32
+    #: Lowest and highest byte, modulo 2^32; right where there is no fault.
+    lowest: 32
+    highest: 32
 
 
 class Bounds(wiring.Component):
@@ -75,5 +78,7 @@ class Bounds(wiring.Component):
             self.result.valid.eq(summed),
             self.result.fault.eq(below | (highest >= held.limit)),
             self.result.address.eq(Mux(below, lowest, highest)[:32]),
+            self.result.lowest.eq(lowest[:32]),
+            self.result.highest.eq(highest[:32]),
         ]
         return m

@@ -32,6 +32,8 @@ class Host(wiring.Component):
         See :class:`rtl.host.dispatcher.Dispatcher`.
     issue, completion
         A bit per sequencer, see there.
+    overflow
+        A bit per SIP, made sticky in OVERFLOW.
     causes
         Per sequencer, what its engines do in this cycle. Counted while a job runs, so the counts of an engine add up to JOB_TOTAL.
     windows, partition, watchdog
@@ -53,6 +55,7 @@ class Host(wiring.Component):
             "cancel": Out(count),
             "issue": In(count),
             "completion": In(count),
+            "overflow": In(config.sips),
             "causes": In(data.ArrayLayout(LaneCauses, count)),
             "windows": Out(data.ArrayLayout(Window, config.partitions)),
             "partition": Out(range(config.partitions)),
@@ -75,7 +78,7 @@ class Host(wiring.Component):
             registers.full.eq(queue.full), registers.empty.eq(queue.empty),
             registers.queued.eq(queue.queued), registers.released.eq(queue.released),
             registers.running.eq(dispatcher.running), registers.result.eq(dispatcher.result),
-            registers.memory_ready.eq(self.memory_ready),
+            registers.memory_ready.eq(self.memory_ready), registers.overflow.eq(self.overflow),
             dispatcher.issue.eq(self.issue), dispatcher.completion.eq(self.completion),
             self.cancel.eq(dispatcher.cancel), self.partition.eq(dispatcher.partition), self.running.eq(dispatcher.running),
             self.windows.eq(registers.windows), self.watchdog.eq(registers.watchdog), self.interrupt.eq(registers.interrupt),

@@ -47,7 +47,7 @@ class HostRegisters(wiring.Component):
         Accesses from :class:`rtl.host.axi_lite.AxiLiteSlave`.
     push, doorbell, full, empty, queued, released
         To and from :class:`rtl.host.queue.JobQueue`.
-    running, memory_ready, result
+    running, memory_ready, result, overflow
         The state of the chip, and the end of each job.
     lane, engine, cause, count
         The cycle counter to read; `count` answers one cycle later.
@@ -70,6 +70,7 @@ class HostRegisters(wiring.Component):
             "running": In(1),
             "memory_ready": In(1),
             "result": In(RESULT),
+            "overflow": In(config.sips),
             "lane": Out(_LANE_BITS),
             "engine": Out(Engine),
             "cause": Out(Cause),
@@ -88,6 +89,7 @@ class HostRegisters(wiring.Component):
         jobs_done, job_status, job_cycles, job_total = Signal(32), Signal(Status), Signal(32), Signal(32)
         cycle, cycle_high = Signal(64), Signal(32)
         record = Signal(ErrorRecord)
+        overflow = Signal(config.sips)
         limit = min(config.l3_bytes, 0xFFFFFFFF)
         bases = [Signal(32, name=f"base{number}") for number in range(config.partitions)]
         limits = [Signal(32, name=f"limit{number}", init=limit) for number in range(config.partitions)]
@@ -111,6 +113,7 @@ class HostRegisters(wiring.Component):
             register.CYCLE_LO: cycle[:32], register.CYCLE_HI: cycle_high,
             register.ERROR_CAUSE: Cat(record.status, record.sip, record.engine), register.ERROR_ADDRESS: record.address,
             register.ERROR_PC: record.pc, register.ERROR_COMMAND_LO: record.command[:32], register.ERROR_COMMAND_HI: record.command[32:],
+            register.OVERFLOW: overflow,
             **words,
         }
         write_only = (register.JOB_PUSH, register.DOORBELL)
@@ -133,6 +136,8 @@ class HostRegisters(wiring.Component):
             self.push.valid.eq(writes[register.JOB_PUSH]), self.push.job.eq(job),
             self.doorbell.valid.eq(writes[register.DOORBELL]), self.doorbell.count.eq(given),
         ]
+
+        m.d.sync += overflow.eq(Mux(writes[register.OVERFLOW], 0, overflow) | self.overflow)
 
         # Reads.
         counter, found = Signal(), Signal(32)

@@ -1,13 +1,12 @@
 """One engine's lane: its command register file, the queue of its commands, and what is known of those that it runs."""
 
-from amaranth import Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth import Cat, Module, Mux, Shape, Signal, Value
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from rtl.common.sram import SramDual
-from rtl.common.stream import StreamRegister
-from rtl.isa import RunOperand, words_of
+from rtl.isa import Completion, DataCommand, RunOperand, TensorCommand, VectorCommand, words_of
 from rtl.sequencer.interface import DONE, FinishedRun, QueuedRun
 
 __all__ = ["FIELD_BITS", "IN_FLIGHT", "EngineLane"]
@@ -15,8 +14,9 @@ __all__ = ["FIELD_BITS", "IN_FLIGHT", "EngineLane"]
 #: Number of a command word; the longest command has 35.
 FIELD_BITS = 6
 
-#: Commands that an engine may hold: the one that it runs and the one that it checks and prefetches.
-IN_FLIGHT = 2
+#: Commands that an engine may hold: the tensor core drains one, computes one, checks one and is offered one; the others run one and check
+#: or prefetch one.
+IN_FLIGHT = {TensorCommand: 4, VectorCommand: 2, DataCommand: 2}
 
 
 class EngineLane(wiring.Component):
@@ -62,6 +62,7 @@ class EngineLane(wiring.Component):
         if depth < 1:
             raise ValueError(f"a lane queues at least 1 command, not {depth}")
         self.words = words_of(command)
+        self.in_flight = IN_FLIGHT[command]
         self.depth = depth
         super().__init__({
             "clear": In(1),
@@ -128,10 +129,10 @@ class EngineLane(wiring.Component):
             m.d.sync += flags.eq((flags & ~Mux(head == slot, unmarked, 0)) | Mux(tail == slot, marked, 0))
 
         # The runs of all commands from queue to completion.
-        runs = self.depth + IN_FLIGHT
+        runs = self.depth + self.in_flight
         m.submodules.runs = memory = Memory(shape=QueuedRun, depth=runs, init=[])
         write, oldest, running = memory.write_port(), memory.read_port(domain="comb"), memory.read_port(domain="comb")
-        in_flight = Signal(range(IN_FLIGHT + 1))
+        in_flight = Signal(range(self.in_flight + 1))
         push = self.run.valid & self.run.ready
         pop = self.finished.valid & self.finished.ready
         accept = self.command.valid & self.command.ready
@@ -140,7 +141,7 @@ class EngineLane(wiring.Component):
             self.run.ready.eq(queued != self.depth),
             write.data.eq(self.run.payload), write.en.eq(push),
             self.events.eq(RunOperand(oldest.data.instruction.imm).wait),
-            self.request.eq((queued != 0) & (pending == 0) & ~self.command.valid & (in_flight != IN_FLIGHT)),
+            self.request.eq((queued != 0) & (pending == 0) & ~self.command.valid & (in_flight != self.in_flight)),
         ]
         with m.If(push):
             m.d.sync += [tail.eq(_next(tail, slots)), write.addr.eq(_next(write.addr, runs))]
@@ -158,15 +159,15 @@ class EngineLane(wiring.Component):
             self.completed.eq(self.done.valid & (in_flight != 0)),
         ]
 
-        # Two entries, as many as the engine can hold: `done` needs no back-pressure.
-        m.submodules.completions = completions = StreamRegister(DONE["completion"].shape)
+        # As many entries as the engine can hold: `done` needs no back-pressure.
+        m.submodules.completions = completions = fifo.SyncFIFO(width=Shape.cast(Completion).width, depth=self.in_flight)
         m.d.comb += [
-            completions.input.valid.eq(self.done.valid & (in_flight != 0) & ~self.flush),
-            completions.input.payload.eq(self.done.completion),
-            self.finished.valid.eq(completions.output.valid),
-            self.finished.payload.completion.eq(completions.output.payload),
+            completions.w_en.eq(self.done.valid & (in_flight != 0) & ~self.flush),
+            completions.w_data.eq(self.done.completion),
+            self.finished.valid.eq(completions.r_rdy),
+            Value.cast(self.finished.payload.completion).eq(completions.r_data),
             self.finished.payload.run.eq(running.data),
-            completions.output.ready.eq(self.finished.ready | self.flush),
+            completions.r_en.eq(self.finished.ready | self.flush),
             self.empty.eq((queued == 0) & (in_flight == 0)),
         ]
         with m.If(self.flush):

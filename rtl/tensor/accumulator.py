@@ -1,4 +1,4 @@
-"""Two banks of accumulator rows: one takes part in the computation while the other drains."""
+"""Accumulators: a ring of rows that are read, added to and written back, one each cycle, while finished rows drain."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -7,30 +7,40 @@ from amaranth.lib.wiring import In, Out
 from rtl.common.sram import SramDual
 from rtl.config import ChipConfig
 
-__all__ = ["AccumulatorPort", "Accumulators"]
+__all__ = ["AccumulatorPort", "Accumulators", "ring_rows"]
+
+
+def ring_rows(config: ChipConfig) -> int:
+    """Two tiles: one takes part in the computation while the other drains."""
+    return 2 * config.accumulator_rows
 
 
 class AccumulatorPort(wiring.Signature):
-    """Access to a row of a bank, from the side that asks."""
+    """Access to a row, from the side that asks."""
 
     def __init__(self, config: ChipConfig):
-        super().__init__({"enable": Out(1), "bank": Out(1), "row": Out(range(config.accumulator_rows))})
+        super().__init__({"enable": Out(1), "row": Out(range(ring_rows(config)))})
 
 
 class Accumulators(wiring.Component):
-    """Each bank has `accumulator_rows` rows of `pe_columns` 32-bit values.
+    """`ring_rows` rows of `pe_columns` 32-bit values, in two SRAMs by parity of the row.
+
+    The rows of a pass follow each other, so the computation reads the two SRAMs in turn and leaves each to the drain every other cycle.
+    A row that is still on its way back is forwarded: it may be fetched again as soon as its result leaves the array in the cycle
+    in which it is needed, two cycles after `fetch`. Who fetches sees to it that it isn't later (`rtl/tensor/issue.py`).
 
     Members
     -------
-    fetch, fetched
-        Row of the bank that computes; `fetched` is valid in the next cycle.
+    fetch, fresh
+        Row that an operation needs; with `fresh` it starts anew instead.
+    initial
+        What a fresh row starts with, one cycle after `fetch`.
+    c
+        The accumulators of the operation, two cycles after `fetch`.
     store, stored
-        Row to write, with its data.
-    drain, drained
-        Row of the bank that drains; `drained` is valid from the next cycle until the next `drain`.
-
-    Who asks sees to it that `fetch` and `drain` never want the same bank, and that a row is fetched in a cycle after the one that
-    stores it (`rtl/tensor/issue.py`).
+        Row that leaves the array, with its data.
+    drain, drain_ready, drained
+        Row to drain; it is read if `drain_ready`, and `drained` holds it in the next cycle. That is later than the cycle of its `store`.
     """
 
     def __init__(self, config: ChipConfig):
@@ -38,30 +48,52 @@ class Accumulators(wiring.Component):
         row = data.ArrayLayout(32, config.pe_columns)
         port = AccumulatorPort(config)
         super().__init__({
-            "fetch": In(port), "fetched": Out(row), "store": In(port), "stored": In(row), "drain": In(port), "drained": Out(row),
-        })
+            "fetch": In(port), "fresh": In(1), "initial": In(row), "c": Out(row), "store": In(port), "stored": In(row),
+            "drain": In(port), "drain_ready": Out(1), "drained": Out(row),
+        })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        fetched_bank, drained_bank = Signal(), Signal()
-        with m.If(self.fetch.enable):
-            m.d.sync += fetched_bank.eq(self.fetch.bank)
-        with m.If(self.drain.enable):
-            m.d.sync += drained_bank.eq(self.drain.bank)
+        width = 32 * self.config.pe_columns
+        fetch_parity, drain_parity = Signal(), Signal()
+        m.d.sync += [fetch_parity.eq(self.fetch.row[0]), drain_parity.eq(self.drain.row[0])]
+        m.d.comb += self.drain_ready.eq(~self.fetch.enable | (self.fetch.row[0] != self.drain.row[0]))
         read_data = []
-        for number in range(2):
-            bank = SramDual(self.config.accumulator_rows, 32 * self.config.pe_columns)
-            m.submodules[f"bank{number}"] = bank
-            fetch = self.fetch.enable & (self.fetch.bank == number)
+        for parity in range(2):
+            sram = SramDual(ring_rows(self.config) // 2, width)
+            m.submodules["odd" if parity else "even"] = sram
+            fetch = self.fetch.enable & (self.fetch.row[0] == parity)
             m.d.comb += [
-                bank.read_enable.eq(fetch | (self.drain.enable & (self.drain.bank == number))),
-                bank.read_address.eq(Mux(fetch, self.fetch.row, self.drain.row)),
-                bank.write.eq(self.store.enable & (self.store.bank == number)),
-                bank.write_address.eq(self.store.row), bank.write_data.eq(self.stored),
+                sram.read_enable.eq(fetch | (self.drain.enable & (self.drain.row[0] == parity))),
+                sram.read_address.eq(Mux(fetch, self.fetch.row[1:], self.drain.row[1:])),
+                sram.write.eq(self.store.enable & (self.store.row[0] == parity)),
+                sram.write_address.eq(self.store.row[1:]), sram.write_data.eq(self.stored),
             ]  # fmt: skip
-            read_data.append(bank.read_data)
-        m.d.comb += [
-            self.fetched.eq(Mux(fetched_bank, read_data[1], read_data[0])),
-            self.drained.eq(Mux(drained_bank, read_data[1], read_data[0])),
-        ]
+            read_data.append(sram.read_data)
+        m.d.comb += self.drained.eq(Mux(drain_parity, read_data[1], read_data[0]))
+
+        # One cycle after the fetch: what was stored in its cycle, too late for the SRAM, or is stored now.
+        last_store, last_stored = Signal(self.store.signature.flip().members["row"].shape), Signal(width, reset_less=True)
+        last_valid = Signal()
+        one = Signal(data.StructLayout({"valid": 1, "fresh": 1, "row": self.fetch.row.shape()}))
+        m.d.sync += [
+            last_valid.eq(self.store.enable),
+            one.valid.eq(self.fetch.enable | self.fresh), one.fresh.eq(self.fresh), one.row.eq(self.fetch.row),
+        ]  # fmt: skip
+        with m.If(self.store.enable):
+            m.d.sync += [last_store.eq(self.store.row), last_stored.eq(self.stored)]
+        fetched = Signal(width, reset_less=True)
+        with m.If(one.fresh):
+            m.d.sync += fetched.eq(self.initial)
+        with m.Elif(self.store.enable & (self.store.row == one.row)):
+            m.d.sync += fetched.eq(self.stored)
+        with m.Elif(last_valid & (last_store == one.row)):
+            m.d.sync += fetched.eq(last_stored)
+        with m.Elif(one.valid):
+            m.d.sync += fetched.eq(Mux(fetch_parity, read_data[1], read_data[0]))
+
+        # Two cycles after: what leaves the array just now.
+        two = Signal.like(one)
+        m.d.sync += two.eq(one)
+        m.d.comb += self.c.eq(Mux(self.store.enable & ~two.fresh & (self.store.row == two.row), self.stored, fetched))
         return m

@@ -72,11 +72,11 @@ class Arithmetic(wiring.Component):
         def integer(stage):
             if not frame.int8:
                 return C(0, 1)
-            format = self.control[stage].format
+            format = self.control[stage].a_format
             return (format == Format.INT8) | (format == Format.UINT8)
 
         def single(stage):
-            return self.control[stage].format == Format.FP32 if frame.fp32 else C(0, 1)
+            return self.control[stage].a_format == Format.FP32 if frame.fp32 else C(0, 1)
 
         # Stage 0: products and their exponents.
         m.submodules.unpack_a = a = Unpack(frame, _A_HALVES, high=0b001)
@@ -84,9 +84,9 @@ class Arithmetic(wiring.Component):
         m.submodules.classes = classes = Classes(frame)
         row = self.control[0]
         m.d.comb += [
-            a.operand.eq(self.a), a.format.eq(row.format), a.mask.eq(row.lanes),
-            b.operand.eq(self.b), b.format.eq(row.format), b.mask.eq(~0),
-            classes.a.eq(a.lanes), classes.b.eq(b.lanes), classes.format.eq(row.format), classes.mask.eq(row.lanes),
+            a.operand.eq(self.a), a.format.eq(row.a_format), a.mask.eq(row.lanes),
+            b.operand.eq(self.b), b.format.eq(row.a_format), b.mask.eq(~0),
+            classes.a.eq(a.lanes), classes.b.eq(b.lanes), classes.format.eq(row.a_format), classes.mask.eq(row.lanes),
         ]  # fmt: skip
         products = []
         for index in range(LANES):
@@ -95,7 +95,7 @@ class Arithmetic(wiring.Component):
                 multiplier.a.eq(a.lanes[index].significand), multiplier.b.eq(b.lanes[index].significand),
                 multiplier.a_bytes.eq(Cat(a.lanes[index].low, a.lanes[index].high)),
                 multiplier.b_bytes.eq(Cat(b.lanes[index].low, b.lanes[index].high)),
-                multiplier.a_signed.eq(row.format != Format.UINT8),
+                multiplier.a_signed.eq(row.a_format != Format.UINT8),
             ]  # fmt: skip
             products.append(register(0, f"product{index}", multiplier.product))
         exponents = register(0, "exponents", classes.exponent)
@@ -110,7 +110,7 @@ class Arithmetic(wiring.Component):
         # In FP32 a zero counts with the smallest exponent, which keeps results from being smaller than the frame reaches.
         with m.If(single(1) | c_some | c_rest):
             m.d.comb += distances.c.eq(Cat(c_exponent[0] | ~c_some, c_exponent[1:]) + EXPONENT_OFFSET)
-        m.d.comb += [distances.format.eq(row.format), distances.products.eq(exponents)]
+        m.d.comb += [distances.format.eq(row.a_format), distances.products.eq(exponents)]
 
         terms = list(products)
         extend = [C(0, 1)] * LANES
@@ -158,12 +158,12 @@ class Arithmetic(wiring.Component):
             m.submodules[f"coarse{index}"] = coarse = Coarse(frame, len(fine[index]), frame.unit + 1, sticky=index < 2)
             m.d.comb += [
                 coarse.term.eq(fine[index]), coarse.places.eq(distance[index].places[FINE:]), coarse.far.eq(distance[index].far),
-                coarse.format.eq(row.format), coarse.align.eq(row.align), total.terms[index].eq(coarse.placed),
+                coarse.format.eq(row.a_format), coarse.align.eq(row.align), total.terms[index].eq(coarse.placed),
             ]  # fmt: skip
         m.submodules.coarse_c = coarse = Coarse(frame, len(fine_c), frame.unit + 4, sticky=True)
         m.d.comb += [
             coarse.term.eq(fine_c), coarse.places.eq(c_distance.places[FINE:]), coarse.far.eq(c_distance.far),
-            coarse.format.eq(row.format), coarse.align.eq(row.align),
+            coarse.format.eq(row.a_format), coarse.align.eq(row.align),
             total.c.eq(Cat(coarse.placed, sign & integer(2))), total.negate.eq(negate), total.extend.eq(extends),
         ]  # fmt: skip
         magnitude = register(2, "magnitude", total.magnitude)

@@ -6,14 +6,30 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.config import ChipConfig
 from rtl.formats import Format
+from rtl.isa import AlignMode
+from rtl.tensor.accumulator import ring_rows
+from rtl.tensor.control import ACCUMULATOR_STAGE, PE_STAGES, RowControl
 from rtl.tensor.formats import group_bytes, operand_bits, operands
 from rtl.tensor.loader import WeightBus
-from rtl.tensor.pe import PE_STAGES, ProcessingElement
+from rtl.tensor.pe import ProcessingElement
 
-__all__ = ["ARRAY_FLAGS", "Array", "EnterLayout"]
+__all__ = ["Array", "EnterLayout", "RowFlags"]
 
-#: What travels with a row for the writer of the accumulators.
-ARRAY_FLAGS = data.StructLayout({"valid": 1, "last_row": 1, "last_pass": 1})
+#: Cycles from one row of PEs to the next.
+_STEP = PE_STAGES - ACCUMULATOR_STAGE
+
+
+class RowFlags(data.StructLayout):
+    """What travels with a row for the writer of the accumulators."""
+
+    def __init__(self, config: ChipConfig):
+        super().__init__({
+            "valid": 1,
+            "skipped": 1,  # it doesn't enter the PEs; its accumulators stay as they are
+            "last_pass": 1,
+            "row": range(ring_rows(config)),  # of the accumulators
+            "columns": range(config.pe_columns + 1),  # that the tile has
+        })
 
 
 class EnterLayout(data.StructLayout):
@@ -21,9 +37,10 @@ class EnterLayout(data.StructLayout):
 
     def __init__(self, config: ChipConfig):
         super().__init__({
-            "flags": ARRAY_FLAGS,
+            "flags": RowFlags(config),
             "swap": 1,  # the shadow weights become active for this row and those after it
-            "a_format": Format,
+            "format": Format,
+            "align": AlignMode,
             "elements": range(8 * config.pe_rows + 1),  # elements of K that take part
             "a": 8 * config.a_bytes,
         })
@@ -33,17 +50,21 @@ class Array(wiring.Component):
     """`result` = `c` + products of a row of A with the active weights. The accumulator enters at the first PE row and leaves after the
     last, so the order of the additions does not depend on the number of rows.
 
-    A PE row without a valid lane passes the accumulator unchanged. PE row r works r * PE_STAGES cycles after the first; rows of A and swaps
-    are delayed alike. One row a cycle; it never stalls.
+    A PE row without a valid lane passes the accumulator unchanged. PE row r works r * (PE_STAGES - ACCUMULATOR_STAGE) cycles after the
+    first; rows of A and swaps are delayed alike. One row a cycle; it never stalls.
 
     Members
     -------
     enter
         Row of A; `swap` without `valid` does not occur.
     c
-        Accumulators of the row, in the same cycle as `enter`.
-    leave, result
-        Flags and accumulators of the row, 1 + pe_rows * PE_STAGES cycles later, from registers.
+        Accumulators of the row, two cycles after `enter`.
+    flags
+        Flags of the rows under way, the youngest first: element s was `enter.flags` s cycles ago. The last one leaves.
+    result
+        Accumulators of the row that leaves, from registers.
+    overflow
+        The row that left in the cycle before has a sum of INT8 products that left int32.
     """
 
     def __init__(self, config: ChipConfig):
@@ -51,82 +72,76 @@ class Array(wiring.Component):
         row = data.ArrayLayout(32, config.pe_columns)
         super().__init__({
             "enter": In(EnterLayout(config)), "c": In(row), "weights": In(WeightBus(config)),
-            "leave": Out(ARRAY_FLAGS), "result": Out(row),
+            "flags": Out(data.ArrayLayout(RowFlags(config), 1 + self.latency)), "result": Out(row), "overflow": Out(1),
         })
 
     @property
     def latency(self) -> int:
-        """Cycles from `enter` to `leave`."""
-        return 1 + self.config.pe_rows * PE_STAGES
+        """Cycles from `enter` to `result`."""
+        return 1 + (self.config.pe_rows - 1) * _STEP + PE_STAGES
 
     def elaborate(self, platform):
         m = Module()
         columns = self.config.pe_columns
-        line = data.StructLayout({"a": operand_bits(self.config), "a_unsigned": 1, "float": 1, "integer": 1})
+        enter = self.enter
 
-        c = Signal(data.ArrayLayout(32, columns), reset_less=True)
-        with m.If(self.enter.flags.valid):
-            m.d.sync += c.eq(self.c)
-        accumulators = [c[column] for column in range(columns)]
-
-        swap = self.enter.swap
+        accumulators = [self.c[column] for column in range(columns)]
+        overflows = [0] * columns
         for row in range(self.config.pe_rows):
             # The operand of this PE row, and the time until its accumulators arrive.
-            operand = Signal(line, name=f"operand{row}")
-            m.d.sync += [operand.float.eq(0), operand.integer.eq(0)]
-            with m.If(self.enter.flags.valid):
-                m.d.sync += self._select(row, operand)
-            for stage in range(row * PE_STAGES):
-                delayed = Signal(line, name=f"operand{row}_{stage}")
-                m.d.sync += [delayed.float.eq(operand.float), delayed.integer.eq(operand.integer)]
-                with m.If(operand.float | operand.integer):
-                    m.d.sync += [delayed.a.eq(operand.a), delayed.a_unsigned.eq(operand.a_unsigned)]
-                operand = delayed
-            if row:
-                for stage in range(PE_STAGES):
-                    delayed = Signal(name=f"swap{row}_{stage}")
-                    m.d.sync += delayed.eq(swap)
-                    swap = delayed
+            a, control = Signal(operand_bits(self.config), name=f"a{row}"), Signal(RowControl, name=f"control{row}")
+            m.d.sync += control.enable.eq(enter.flags.valid & ~enter.flags.skipped)
+            with m.If(enter.flags.valid & ~enter.flags.skipped):
+                m.d.sync += self._select(row, a, control)
+            swap = enter.swap
+            for stage in range(row * _STEP):
+                later_a, later_control = Signal.like(a, name=f"a{row}_{stage}"), Signal(RowControl, name=f"wait{row}_{stage}")
+                later_swap = Signal(name=f"swap{row}_{stage}")
+                m.d.sync += [later_control.eq(control), later_swap.eq(swap)]
+                with m.If(control.enable):
+                    m.d.sync += later_a.eq(a)
+                a, control, swap = later_a, later_control, later_swap
+            stages = [control]
+            for stage in range(1, PE_STAGES):
+                stages.append(Signal(RowControl, name=f"control{row}_{stage}"))
+                m.d.sync += stages[-1].eq(stages[-2])
 
-            floats, integers = Signal(PE_STAGES - 1, name=f"floats{row}"), Signal(PE_STAGES - 1, name=f"integers{row}")
-            m.d.sync += [floats.eq(Cat(operand.float, floats)), integers.eq(Cat(operand.integer, integers))]
             for column in range(columns):
                 pe = ProcessingElement(self.config)
                 m.submodules[f"pe_{row}_{column}"] = pe
                 # The operand fans out to a whole row of PEs: a register drives it, and a layout puts buffers there.
                 m.d.comb += [
-                    pe.a.eq(operand.a), pe.a_unsigned.eq(operand.a_unsigned), pe.c.eq(accumulators[column]),
-                    pe.float_stage.eq(Cat(operand.float, floats)), pe.integer_stage.eq(Cat(operand.integer, integers)),
+                    pe.a.eq(a), pe.c.eq(accumulators[column]), *(pe.control[stage].eq(value) for stage, value in enumerate(stages)),
                     pe.weight.eq(self.weights.words[column]),
                     pe.strobe.eq(self.weights.strobes[row][int(column >= columns // 2)]),
+                    pe.line.eq(self.weights.lines[row]), pe.take_line.eq(self.weights.take_line[column]),
                     pe.swap.eq(swap),
                 ]  # fmt: skip
                 accumulators[column] = pe.result
+                # A flag waits for the rows of PEs below, so that all of a row of A come together.
+                flag = overflows[column]
+                for stage in range(_STEP if row else 0):
+                    later = Signal(name=f"overflow{row}_{column}_{stage}")
+                    m.d.sync += later.eq(flag)
+                    flag = later
+                overflows[column] = flag | pe.overflow
         m.d.comb += [self.result[column].eq(value) for column, value in enumerate(accumulators)]
 
-        flags = self.enter.flags
+        m.d.comb += self.flags[0].eq(enter.flags)
         for stage in range(self.latency):
-            delayed = Signal(ARRAY_FLAGS, name=f"flags{stage}")
-            m.d.sync += delayed.eq(flags)
-            flags = delayed
-        m.d.comb += self.leave.eq(flags)
+            m.d.sync += self.flags[stage + 1].eq(self.flags[stage])
+        leave = self.flags[self.latency]
+        some = Cat(flag & (leave.columns > column) for column, flag in enumerate(overflows)).any()
+        m.d.sync += self.overflow.eq(leave.valid & ~leave.skipped & some)
         return m
 
-    def _select(self, row: int, operand) -> list:
-        """The group of PE row `row`, lanes that take no part cleared, and whether any lane takes part."""
+    def _select(self, row: int, a, control) -> list:
+        """The group of PE row `row`, and its lanes that take part."""
         enter = self.enter
-        value, active, floating = 0, 0, 0
+        value, lanes = 0, 0
         for format in operands(self.config):
-            chosen = enter.a_format == format
-            lanes, bits = self.config.lanes(format), 8 * group_bytes(self.config, format)
-            valid = [enter.elements > row * lanes + lane for lane in range(lanes)]
-            group = enter.a.word_select(row, bits) & Cat(bit.replicate(bits // lanes) for bit in valid)
-            if format is Format.FP32:
-                floating = chosen
-            value = Mux(chosen, group, value)
-            active = Mux(chosen, enter.elements > row * lanes, active)
-        takes_part = floating & active
-        return [
-            operand.a.eq(value), operand.a_unsigned.eq(enter.a_format == Format.UINT8), operand.float.eq(takes_part),
-            operand.integer.eq(~takes_part),
-        ]  # fmt: skip
+            chosen = enter.format == format
+            count, bits = self.config.lanes(format), 8 * group_bytes(self.config, format)
+            value = Mux(chosen, enter.a.word_select(row, bits), value)
+            lanes = Mux(chosen, Cat(enter.elements > row * count + lane for lane in range(count)), lanes)
+        return [a.eq(value), control.a_format.eq(enter.format), control.align.eq(enter.align), control.lanes.eq(lanes)]

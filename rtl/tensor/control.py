@@ -19,6 +19,6 @@ class RowControl(data.Struct):
     """One row at one stage of a row of PEs. Each row passes the stages 0 to PE_STAGES - 1 in successive cycles."""
 
     enable: 1  #: The stage holds a row; without it its registers keep still and the other members mean nothing.
-    format: Format  #: Of A; UINT8 stands for A unsigned and weights signed.
+    a_format: Format  #: Of A; UINT8 stands for A unsigned and weights signed.
     align: AlignMode  #: Of TF32, FP16 and BF16; the others ignore it.
     lanes: 8  #: Lanes that take part, lane 0 lowest. With none, `c` passes unchanged (an FP32 NaN becomes 7FC00000).

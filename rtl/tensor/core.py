@@ -4,19 +4,22 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from rtl.common.stream import StreamFifo
 from rtl.config import ChipConfig
-from rtl.isa import Activity, Cause, Completion, Status, TensorCommand
+from rtl.isa import Activity, Cause, Completion, TensorCommand
 from rtl.l1.port import l1_ports
 from rtl.tensor.accumulator import Accumulators
 from rtl.tensor.array import Array
+from rtl.tensor.dispatch import Dispatch
 from rtl.tensor.drain import Drain
 from rtl.tensor.frontend import Frontend
 from rtl.tensor.issue import Issue
-from rtl.tensor.job import JobLayout
+from rtl.tensor.job import IssueJob
 from rtl.tensor.loader import WeightLoader
 from rtl.tensor.operand import OperandRow
 from rtl.tensor.reader import Reader
-from rtl.tensor.walk_a import RowNote, WalkA
+from rtl.tensor.turn import Turn
+from rtl.tensor.walk_a import BlockNote, WalkA
 from rtl.tensor.walk_b import WalkB, WeightNote
 from rtl.tensor.walk_rows import Beat, WalkRows
 
@@ -27,7 +30,8 @@ _DEPTH = 16
 
 
 class TensorCore(wiring.Component):
-    """Runs :class:`rtl.isa.TensorCommand` s in order. Checks the next one while one runs; its accesses start when that one is done.
+    """Runs :class:`rtl.isa.TensorCommand` s in order, each as if the ones before were done, though they overlap: while one drains, the next
+    computes, and a third is checked.
 
     Each of A, B, C and D is walked by strides on its own, and buffered, so that reads run ahead of the array.
 
@@ -43,6 +47,8 @@ class TensorCore(wiring.Component):
         L1 ports.
     result
         Rows for the vector engine: for each column tile and row of m the columns ascending, `vector_lanes` a beat, zeros beyond the last.
+    overflow
+        One pulse for each row of A in which the exact sum of an INT8 group and its accumulator left int32; before the command is done.
     """
 
     def __init__(self, config: ChipConfig):
@@ -54,88 +60,92 @@ class TensorCore(wiring.Component):
             "activity": Out(Activity),
             **ports,
             "result": Out(stream.Signature(data.ArrayLayout(32, config.vector_lanes))),
+            "overflow": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         config = self.config
         m.submodules.frontend = frontend = Frontend(config)
-        m.submodules.issue = issue = Issue(config)
+        m.submodules.dispatch = dispatch = Dispatch(config)
         m.submodules.array = array = Array(config)
+        m.submodules.issue = issue = Issue(config, array.latency)
         m.submodules.accumulators = accumulators = Accumulators(config)
         m.submodules.drain = drain = Drain(config)
         connect(m, flipped(self.command), frontend.command)
+        connect(m, frontend.verdict, dispatch.verdict)
+        connect(m, dispatch.drain, drain.job)
 
-        # One job at a time; the verdict on the next one waits.
-        job, running, start = Signal(JobLayout(config)), Signal(), Signal()
-        verdict = frontend.verdict
-        refused = verdict.payload.completion.status != Status.OK
-        m.d.comb += verdict.ready.eq(~running)
-        m.d.sync += [start.eq(0), self.done.valid.eq(0)]
-        with m.If(verdict.valid & verdict.ready):
-            m.d.sync += self.done.completion.eq(verdict.payload.completion)
-            with m.If(refused):
-                m.d.sync += self.done.valid.eq(1)
-            with m.Else():
-                m.d.sync += [job.eq(verdict.payload.job), running.eq(1), start.eq(1)]
-        with m.Elif(running & ~start & drain.done):
-            m.d.sync += [running.eq(0), self.done.valid.eq(1)]
-        m.d.comb += [drain.start.eq(start), *(block.job.eq(job) for block in (issue, drain))]
+        # The job that computes, and the next.
+        m.submodules.jobs = jobs = StreamFifo(IssueJob, 2)
+        m.d.comb += [
+            jobs.input.valid.eq(dispatch.issue.valid), dispatch.issue.ready.eq(jobs.input.ready),
+            *(jobs.input.payload[name].eq(dispatch.issue.payload[name]) for name, _ in data.Layout.cast(IssueJob)),
+        ]  # fmt: skip
+        connect(m, jobs.output, issue.job)
 
-        self._operands(m, job, start, issue, array, accumulators)
+        self._operands(m, dispatch, issue, array, accumulators)
         connect(m, issue.fetch, accumulators.fetch)
         connect(m, issue.store, accumulators.store)
         connect(m, drain.drain, accumulators.drain)
         m.d.comb += [
-            array.enter.eq(issue.enter), issue.leave.eq(array.leave), accumulators.stored.eq(array.result),
-            drain.tile.eq(issue.tile), issue.release.eq(drain.release), drain.drained.eq(accumulators.drained),
-        ]
+            array.enter.eq(issue.enter), array.c.eq(accumulators.c), issue.flags.eq(array.flags), issue.result.eq(array.result),
+            accumulators.fresh.eq(issue.fresh), accumulators.stored.eq(array.result),
+            drain.complete.eq(issue.complete), issue.release.eq(drain.release),
+            drain.drain_ready.eq(accumulators.drain_ready), drain.drained.eq(accumulators.drained),
+            dispatch.finished.eq(drain.finished), self.done.eq(dispatch.done), self.overflow.eq(array.overflow),
+        ]  # fmt: skip
         connect(m, drain.write, flipped(self.tensor_d))
         connect(m, drain.result, flipped(self.result))
 
-        # What this cycle goes into. After the last row only the accumulators are left.
-        issued_all = Signal()
-        with m.If(start):
-            m.d.sync += issued_all.eq(0)
-        with m.Elif(issue.issued & issue.item.payload.note.last):
-            m.d.sync += issued_all.eq(1)
-        waiting = Mux(issue.hazard | (issued_all & ~start), Cause.ACCUMULATOR, Cause.OPERAND)
+        # What this cycle goes into. Where all rows are issued, only the accumulators are left.
+        tag, waiting = Signal(16), Signal(Cause)
+        m.d.comb += [
+            tag.eq(Mux(jobs.output.valid, jobs.output.payload.tag, self.activity.tag)),
+            waiting.eq(Mux(issue.hazard | ~jobs.output.valid & ~dispatch.issue.valid, Cause.ACCUMULATOR, Cause.OPERAND)),
+        ]
         m.d.sync += [
-            self.activity.tag.eq(job.tag),
-            self.activity.cause.eq(Mux(~running, Cause.IDLE, Mux(issue.issued, Cause.BUSY, waiting))),
+            self.activity.tag.eq(tag),
+            self.activity.cause.eq(
+                Mux(~dispatch.running, Cause.IDLE, Mux(issue.issued, Cause.BUSY, Mux(issue.skipped, Cause.SKIPPED, waiting)))
+            ),
         ]
         return m
 
-    def _operands(self, m, job, start, issue, array, accumulators):
+    def _operands(self, m, dispatch, issue, array, accumulators):
         """From the walks of A, B and C to the array."""
         config = self.config
         m.submodules.walk_a = walk_a = WalkA(config)
         m.submodules.walk_b = walk_b = WalkB(config)
         m.submodules.walk_c = walk_c = WalkRows(config)
-        m.submodules.read_a = read_a = Reader(self.tensor_a.signature, RowNote(config), _DEPTH)
-        m.submodules.read_b = read_b = Reader(self.tensor_b.signature, WeightNote(config), _DEPTH)
+        m.submodules.read_a = read_a = Reader(self.tensor_a.signature, BlockNote(config), _DEPTH)
+        m.submodules.read_b = read_b = Reader(self.tensor_b.signature, WeightNote(config), _DEPTH, sized=True)
         m.submodules.read_c = read_c = Reader(self.tensor_c.signature, Beat(config), _DEPTH)
+        m.submodules.turn = turn = Turn(config)
         m.submodules.loader = loader = WeightLoader(config)
         m.submodules.operand = operand = OperandRow(config)
         for reader, port in ((read_a, self.tensor_a), (read_b, self.tensor_b), (read_c, self.tensor_c)):
             connect(m, reader.port, flipped(port))
+        connect(m, dispatch.a, walk_a.job)
+        connect(m, dispatch.b, walk_b.job)
         connect(m, walk_a.access, read_a.access)
         connect(m, walk_b.access, read_b.access)
-        connect(m, read_a.item, issue.item)
+        connect(m, read_a.item, turn.item)
+        connect(m, turn.row, issue.row)
         connect(m, read_b.item, loader.item)
         connect(m, read_c.item, operand.item)
         connect(m, loader.bus, array.weights)
 
         beat, access = walk_c.beat, read_c.access
+        job, rows = dispatch.c.payload, walk_c.job.payload
         m.d.comb += [
-            *(block.job.eq(job) for block in (walk_a, walk_b, loader)), walk_a.start.eq(start), walk_b.start.eq(start),
-            walk_c.start.eq(start & job.accumulate), walk_c.once.eq(job.c_broadcast),
-            walk_c.element.eq(2), walk_c.beat_columns.eq(config.pe_columns // 2),
-            walk_c.ow.eq(job.ow), walk_c.oh.eq(job.oh), walk_c.n.eq(job.n), walk_c.batch.eq(job.batch),
-            walk_c.base.eq(job.c_base), walk_c.by_ow.eq(job.c_ow), walk_c.by_oh.eq(job.c_oh), walk_c.by_batch.eq(job.c_batch),
+            walk_c.job.valid.eq(dispatch.c.valid), dispatch.c.ready.eq(walk_c.job.ready),
+            rows.once.eq(job.c_broadcast), rows.element.eq(2), rows.beat_columns.eq(config.pe_columns // 2),
+            *(rows[name].eq(job[name]) for name in ("ow", "oh", "n", "batch")),
+            rows.base.eq(job.c_base), rows.by_ow.eq(job.c_ow), rows.by_oh.eq(job.c_oh), rows.by_batch.eq(job.c_batch),
             access.payload.address.eq(beat.payload.address), access.payload.size.eq(beat.payload.columns << 2),
             access.payload.note.eq(beat.payload), access.valid.eq(beat.valid), beat.ready.eq(access.ready),
-            issue.weights_full.eq(loader.full), loader.swap.eq(issue.swap),
-            issue.operand_valid.eq(operand.valid), operand.take.eq(issue.operand_take),
-            array.c.eq(Mux(issue.fresh, Mux(job.accumulate, operand.row, 0), accumulators.fetched)),
+            issue.weights_full.eq(loader.full), issue.weights_finite.eq(loader.finite), loader.swap.eq(issue.swap),
+            issue.c_rows.eq(operand.rows), operand.reserve.eq(issue.c_reserve), operand.take.eq(issue.c_take),
+            accumulators.initial.eq(Mux(issue.accumulate, operand.row, 0)),
         ]  # fmt: skip

@@ -3,7 +3,7 @@
 from rtl.config import ChipConfig
 from rtl.formats import CONTAINER_BYTES, Format
 
-__all__ = ["IMPLEMENTED", "element_log2", "group_bytes", "operand_bits", "operands"]
+__all__ = ["IMPLEMENTED", "block_rows", "element_log2", "group_bytes", "operand_bits", "operands"]
 
 #: What the PEs can compute; a command for another format ends with UNSUPPORTED.
 IMPLEMENTED = (Format.FP32, Format.TF32, Format.FP16, Format.BF16, Format.INT8, Format.UINT8)
@@ -27,3 +27,13 @@ def group_bytes(config: ChipConfig, format: Format) -> int:
 def operand_bits(config: ChipConfig) -> int:
     """Width of a PE's operand registers: the widest group, and 32 bit at least since weights arrive by words."""
     return 8 * max([4] + [group_bytes(config, format) for format in operands(config)])
+
+
+def block_rows(config: ChipConfig, element: int) -> int:
+    """Rows of a transposed A that are turned at a time, for elements of `element` byte.
+
+    As many rows as a pass has channels at the least, so that a block is read in no more cycles than its rows take in the array; and
+    no more than one access holds.
+    """
+    most = config.a_bytes // max(element, 2)
+    return max(1, min(most, config.accumulator_rows))

@@ -22,6 +22,8 @@ class Reader(wiring.Component):
         Shape of the note.
     depth
         Accesses from request to item; the round trip in cycles (some 8 with an L1 without conflicts) gives full rate.
+    sized
+        Items also have the `size` of their access.
 
     Members
     -------
@@ -30,21 +32,22 @@ class Reader(wiring.Component):
     port
         The L1 port; requests come from registers.
     item
-        {data, note}, from FIFOs. Bytes of `data` from `size` up are undefined.
+        {data, note} or {data, note, size}, from FIFOs. Bytes of `data` from `size` up are undefined.
     """
 
-    def __init__(self, port: L1Read, note: ShapeLike, depth: int):
+    def __init__(self, port: L1Read, note: ShapeLike, depth: int, *, sized: bool = False):
         self.depth = depth
-        self._note = note
+        kept = {"note": note} | ({"size": port.request_shape["size"].shape} if sized else {})
+        self._kept = data.StructLayout(kept)
         super().__init__({
             "access": In(stream.Signature(data.StructLayout({**dict(port.request_shape.members), "note": note}))),
             "port": Out(port),
-            "item": Out(stream.Signature(data.StructLayout({"data": 8 * port.width, "note": note}))),
+            "item": Out(stream.Signature(data.StructLayout({"data": 8 * port.width, **kept}))),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.notes = notes = StreamFifo(self._note, self.depth)
+        m.submodules.notes = notes = StreamFifo(self._kept, self.depth)
         m.submodules.responses = responses = StreamFifo(len(self.port.response.data), self.depth)
         request, access, item = self.port.request, self.access, self.item
 
@@ -55,7 +58,7 @@ class Reader(wiring.Component):
             access.ready.eq((request.ready | ~request.valid) & room.any()),
             take.eq(access.valid & access.ready),
             leave.eq(item.valid & item.ready),
-            notes.input.payload.eq(access.payload.note), notes.input.valid.eq(take),
+            *(notes.input.payload[name].eq(access.payload[name]) for name, _ in self._kept), notes.input.valid.eq(take),
             responses.input.payload.eq(self.port.response.data), responses.input.valid.eq(self.port.response.valid),
         ]  # fmt: skip
         m.d.sync += room.eq(room + leave - take)
@@ -66,7 +69,7 @@ class Reader(wiring.Component):
 
         # A response comes two cycles or more after its note, so the note is always there first.
         m.d.comb += [
-            item.payload.data.eq(responses.output.payload), item.payload.note.eq(notes.output.payload),
+            item.payload.data.eq(responses.output.payload), *(item.payload[name].eq(notes.output.payload[name]) for name, _ in self._kept),
             item.valid.eq(responses.output.valid), responses.output.ready.eq(item.ready), notes.output.ready.eq(leave),
         ]  # fmt: skip
         return m

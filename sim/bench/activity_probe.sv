@@ -2,7 +2,7 @@
 // and to L3. The records feed tables by layer and the timeline. Never synthesised.
 //
 // A new record begins when the tag changes, when an idle engine starts, and where waiting for an event begins or ends. Row of `records`, 32 bit each from the lowest: first cycle,
-// last cycle, {lane, tag}, busy, operand, memory, event, accumulator, bytes read, bytes written.
+// last cycle, {lane, tag}, busy, operand, memory, event, accumulator, skipped, bytes read, bytes written.
 module activity_probe #(
     parameter integer LANE = 0,
     parameter integer DEPTH = 16384
@@ -17,16 +17,16 @@ module activity_probe #(
   wire [5:0] read = activity[24:19];
   wire [5:0] write = activity[30:25];
 
-  reg [319:0] records [0:DEPTH-1]  /*verilator public_flat_rw*/;
+  reg [351:0] records [0:DEPTH-1]  /*verilator public_flat_rw*/;
   reg [31:0] count  /*verilator public_flat_rw*/;
   reg [31:0] now;
   reg open, in_wait;
-  reg [31:0] first, busy, operand, memory, waiting, accumulator, got, put;
+  reg [31:0] first, busy, operand, memory, waiting, accumulator, skipped, got, put;
   reg [15:0] current;
   integer i;
   initial begin
     count = 0;
-    for (i = 0; i < DEPTH; i = i + 1) records[i] = 320'd0;
+    for (i = 0; i < DEPTH; i = i + 1) records[i] = 352'd0;
   end
 
   wire idle = cause == 3'd0;
@@ -36,7 +36,7 @@ module activity_probe #(
     now <= now + 1;
     if (close) begin
       if (count < DEPTH)
-        records[count] <= {put, got, accumulator, waiting, memory, operand, busy, LANE[15:0], current, now - 32'd1, first};
+        records[count] <= {put, got, skipped, accumulator, waiting, memory, operand, busy, LANE[15:0], current, now - 32'd1, first};
       count <= count + 1;
     end
     if (idle) open <= 1'b0;
@@ -50,6 +50,7 @@ module activity_probe #(
       memory <= {31'd0, cause == 3'd3};
       waiting <= {31'd0, cause == 3'd4};
       accumulator <= {31'd0, cause == 3'd5};
+      skipped <= {31'd0, cause == 3'd6};
       got <= {26'd0, read};
       put <= {26'd0, write};
     end else begin
@@ -58,14 +59,15 @@ module activity_probe #(
         3'd2: operand <= operand + 1;
         3'd3: memory <= memory + 1;
         3'd4: waiting <= waiting + 1;
-        default: accumulator <= accumulator + 1;
+        3'd5: accumulator <= accumulator + 1;
+        default: skipped <= skipped + 1;
       endcase
       got <= got + {26'd0, read};
       put <= put + {26'd0, write};
     end
     if (rst) begin
       now <= 0; open <= 0; in_wait <= 0; first <= 0; current <= 0; count <= 0;
-      busy <= 0; operand <= 0; memory <= 0; waiting <= 0; accumulator <= 0; got <= 0; put <= 0;
+      busy <= 0; operand <= 0; memory <= 0; waiting <= 0; accumulator <= 0; skipped <= 0; got <= 0; put <= 0;
     end
   end
 

@@ -1,4 +1,4 @@
-"""Random tensor commands: good ones of every kind, and hostile ones that break each rule."""
+"""Random tensor commands that pass every check, alone or after another one whose operands they share."""
 
 import random
 
@@ -6,176 +6,176 @@ import numpy as np
 
 from rtl.config import ChipConfig
 from rtl.formats import CONTAINER_BYTES, Format
-from verif.tensor.model import box
-from verif.tensor.referee import float_operand
+from rtl.isa import TensorCommand, words_of
+from verif.tensor.checks import DOTS, FLOATS, INTEGERS, box, element, used
+from verif.tensor.operands import fill
 
-__all__ = ["HOSTILE", "good", "hostile"]
+__all__ = ["DEPENDENCES", "encode", "good", "places", "queue"]
 
-_OPERANDS = ("a", "b", "c", "d")
+#: How a command may depend on the one before: (its operand, the other's operand).
+DEPENDENCES = (("a", "d"), ("b", "d"), ("c", "d"), ("d", "a"), ("d", "b"), ("d", "c"), ("d", "d"))
+#: Rows of A over all passes, at most: a command is short enough to run thousands of them.
+_MOST_ROWS = 500
 
 
-def _shape(rng: random.Random, format: Format) -> dict:
+def encode(command: dict) -> int:
+    """The bits of a command; format codes may be ones that no enum has."""
+    mode = command["mode"]
+    code, shift = 0, 0
+    for name, bits in (("a_format", 3), ("d_format", 3), ("align", 2), *((flag, 1) for flag in _FLAGS), ("reserved", 19)):
+        value = mode.get(name, 0)
+        code |= (value if isinstance(value, int) else value.value) << shift
+        shift += bits
+    words = command | {"mode": code}
+    return sum((words.get(name, 0) & 0xFFFFFFFF) << 32 * number for number, name in enumerate(words_of(TensorCommand)))
+
+
+_FLAGS = ("accumulate", "to_vector", "transpose_a", "transpose_b", "skip_zero")
+
+
+def _shape(rng: random.Random, format: Format, config: ChipConfig) -> dict:
     """Sizes of a small command, with the edges of every tile and group among them."""
-    lanes = 8 if CONTAINER_BYTES[format] == 1 else 1
-    kind = rng.randrange(4)
+    lanes, tile = config.lanes(format), config.accumulator_rows
+    columns = config.pe_columns
+    kind = rng.randrange(5)
     shape = dict.fromkeys(("kh", "kw", "oh", "batch"), 1)
-    shape |= {"n": rng.choice((1, 2, 3, 4, 5, 8, rng.randint(1, 14))), "ow": rng.choice((1, 2, 3, 7, rng.randint(1, 24)))}
-    if kind == 0:  # long K
-        shape["channels"] = rng.choice((1, lanes, 2 * lanes, rng.randint(1, 5 * lanes)))
-        shape["batch"] = rng.choice((1, 2, 3))
-    elif kind == 1:  # many rows: several accumulator tiles
-        shape |= {"channels": rng.randint(1, 2 * lanes + 1), "n": rng.randint(1, 6), "oh": rng.randint(1, 9), "ow": rng.randint(8, 16)}
+    shape |= {"n": rng.choice((1, 2, columns - 1, columns, columns + 1, 2 * columns, rng.randint(1, 3 * columns)))}
+    shape |= {"ow": rng.choice((1, 1, 2, 3, 7, rng.randint(1, 24)))}
+    if kind <= 1:  # long K
+        shape["channels"] = rng.choice((1, lanes, 2 * lanes, rng.randint(1, lanes), rng.randint(1, 6 * lanes)))
+        shape["batch"] = rng.choice((1, 1, 2, 3))
+    elif kind == 2:  # many rows: one, two or three accumulator tiles
+        rows = rng.choice((tile - 1, tile, tile + 1, 2 * tile, rng.randint(tile + 1, 2 * tile + 3)))
+        shape["channels"] = rng.randint(1, 2 * lanes + 1)
+        shape["oh"] = rng.choice((1, 1, 3, 8))
+        shape["ow"] = -(-rows // shape["oh"])
+        shape["n"] = min(shape["n"], columns + 1)
     else:  # convolution
         shape |= {"kh": rng.randint(1, 3), "kw": rng.randint(1, 3), "channels": rng.randint(1, 2 * lanes + 3)}
-        shape |= {"oh": rng.randint(1, 4), "ow": rng.randint(1, 6)}
-    return shape
+        shape |= {"oh": rng.randint(1, 4), "ow": rng.randint(1, 6), "batch": rng.choice((1, 1, 1, 2))}
+    passes = shape["kh"] * shape["kw"] * -(-shape["channels"] // lanes)
+    rows = shape["batch"] * shape["oh"] * shape["ow"] * passes * -(-shape["n"] // columns)
+    return shape if rows <= _MOST_ROWS else _shape(rng, format, config)
 
 
-def good(rng: random.Random, config: ChipConfig, memory: np.ndarray) -> dict:
-    """A command that passes every check; fills its operands in `memory`. D doesn't overlap what the command reads."""
-    format = rng.choice((Format.FP32, Format.INT8, Format.UINT8))
-    d_format = Format.INT32
-    if format is Format.FP32:
-        d_format = rng.choice((Format.FP32, Format.FP32, Format.FP16, Format.BF16))
-    command = _shape(rng, format)
-    command["mode"] = {
-        "a_format": format, "d_format": d_format, "accumulate": rng.getrandbits(1), "to_vector": int(rng.random() < 0.25),
-        "skip_zero": rng.getrandbits(1), "align": rng.randrange(4) if format is Format.FP32 else 0,
+def _mode(rng: random.Random, config: ChipConfig, formats: tuple) -> dict:
+    format = rng.choice(formats)
+    return {
+        "a_format": format,
+        "d_format": rng.choice((Format.FP32, Format.FP16, Format.BF16)) if format in FLOATS else Format.INT32,
+        "align": rng.randrange(4) if format not in DOTS or rng.random() < 0.5 else 0,
+        "accumulate": rng.getrandbits(1), "to_vector": int(rng.random() < 0.2), "skip_zero": rng.getrandbits(1),
+        "transpose_a": int(rng.random() < 0.3), "transpose_b": int(rng.random() < 0.3), "reserved": rng.getrandbits(19),
     }  # fmt: skip
-    command["tag"] = rng.getrandbits(32)
-    size, lanes = CONTAINER_BYTES[format], config.lanes(format)
+
+
+def _strides(rng: random.Random, command: dict, lanes: int):
+    """Strides of the reads: small, zero or negative at times, so that they overlap. D's elements have places of their own."""
+    mode = command["mode"]
+    size = element(command, "a")
 
     def stride(reach: int, element: int) -> int:
-        """Small, zero or negative at times: reads may overlap."""
         return rng.choice((reach, reach, 0, -reach, rng.randint(-reach, reach))) // element * element
 
-    dense = lanes * size
-    command["a_c"] = rng.choice((dense, dense, dense, 0, -dense, dense + size, rng.randint(-dense, 2 * dense) // size * size))
-    pixel = command["channels"] * size
+    if mode["transpose_a"]:
+        row = command["ow"] * size
+        command["a_c"] = rng.choice((row, row, row + size, stride(2 * row, size)))
+        pixel = command["channels"] * row
+    else:
+        dense = lanes * size
+        command["a_c"] = rng.choice((dense, dense, dense, 0, -dense, dense + size, rng.randint(-dense, 2 * dense) // size * size))
+        pixel = command["channels"] * size
     for name in ("a_ow", "a_kw", "a_oh", "a_kh", "a_batch"):
-        command[name] = stride(pixel * rng.randint(1, 3) + size * rng.randrange(2), size)
-    row = command["n"] * size
+        command[name] = stride(pixel * rng.choice((1, 1, 2)) + size * rng.randrange(2), size)
+    if mode["transpose_a"]:
+        command["a_ow"] = rng.getrandbits(32) - (1 << 31)
+    k = command["kh"] * command["kw"] * command["channels"]
+    row = (k if mode["transpose_b"] else command["n"]) * size
     command["b_k"], command["b_batch"] = stride(row + size * rng.randrange(3), size), stride(64, size)
     for name in ("c_ow", "c_oh", "c_batch"):
         command[name] = stride(4 * command["n"] + 4 * rng.randrange(3), 4)
     if rng.random() < 0.4:
         command["c_ow"] = command["c_oh"] = 0
-
-    # Every element of D has a place of its own: nested strides in any order, with gaps and signs.
-    element = CONTAINER_BYTES[d_format]
-    extent = command["n"] * element
+    size = element(command, "d")
+    extent = command["n"] * size
     for name in rng.sample(("ow", "oh", "batch"), 3):
-        extent += element * rng.choice((0, 0, 1, 3))
+        extent += size * rng.choice((0, 0, 1, 3))
         command[f"d_{name}"] = extent * rng.choice((1, 1, -1))
         extent *= command[name]
 
-    places = {}
-    for operand in ("a", "b", "c", "d"):
-        element = {"a": size, "b": size, "c": 4, "d": CONTAINER_BYTES[d_format]}[operand]
+
+def places(config: ChipConfig, command: dict) -> dict[str, range]:
+    """The box of bytes of each operand that a command has."""
+    boxes = {operand: box(config, command, operand) for operand in used(command)}
+    return {o: range(command[f"{o}_base"] + low, command[f"{o}_base"] + high + 1) for o, (low, high) in boxes.items()}
+
+
+def _meet(one: range, other: range) -> bool:
+    return one.start < other.stop and other.start < one.stop
+
+
+def _place(rng: random.Random, config: ChipConfig, command: dict, dependence: tuple | None, before: dict[str, range]) -> bool:
+    """Bases of all operands, inside L1; D meets no other operand of the command, and the dependent operand meets its target."""
+    taken: dict[str, range] = {}
+    own, target = dependence or ("", "")
+    for operand in sorted(used(command), key=lambda operand: operand != own):
+        size = element(command, operand)
         low, high = box(config, command, operand)
         # The lowest and the highest base that keep the box inside.
-        first, last = -(low // element) * element, (config.l1_bytes - 1 - high) // element * element
-        for _ in range(200):
-            base = rng.choice((first, last, *(rng.randint(first // element, last // element) * element for _ in range(6))))
-            inside = range(base + low, base + high + 1)
-            if operand != "d" or all(inside[-1] < other[0] or other[-1] < inside[0] for other in places.values()):
+        first, last = -(low // size), (config.l1_bytes - 1 - high) // size
+        if operand == own:
+            aim = before[target]
+            first, last = max(first, -((high - aim.start) // size)), min(last, (aim.stop - 1 - low) // size)
+        if first > last:
+            return False
+        for _ in range(50):
+            base = rng.choice((first, last, *(rng.randint(first, last) for _ in range(6)))) * size
+            here = range(base + low, base + high + 1)
+            apart = taken.values() if operand == "d" else [taken[o] for o in ("d",) if o in taken]
+            if not any(_meet(here, other) for other in apart) and (operand != own or _meet(here, before[target])):
                 break
         else:
-            return good(rng, config, memory)
+            return False
         command[f"{operand}_base"] = base
-        places[operand] = inside
-    _fill(rng, memory, places, format)
+        taken[operand] = here
+    return True
+
+
+def good(rng: random.Random, config: ChipConfig, memory: np.ndarray, before: dict | None = None) -> dict:
+    """A command that passes every check; fills its operands in `memory`.
+
+    D doesn't overlap what the command itself reads. With a command `before`, one of the :data:`DEPENDENCES` holds for their boxes of bytes.
+    """
+    formats = tuple(format for format in (*FLOATS, *INTEGERS) if config.lanes(format))
+    dependence, earlier = None, {}
+    if before is not None:
+        earlier = places(config, before)
+        dependence = rng.choice([pair for pair in DEPENDENCES if pair[1] in earlier])
+        if dependence[0] in "ab" and rng.random() < 0.7:  # the result of one product as an operand of the next
+            width = 1 if before["mode"]["a_format"] in INTEGERS else CONTAINER_BYTES[before["mode"]["d_format"]]
+            formats = tuple(format for format in formats if CONTAINER_BYTES[format] == width) or formats
+    while True:
+        mode = _mode(rng, config, formats)
+        if dependence:
+            mode |= {"accumulate": 1} if dependence[0] == "c" else {"to_vector": 0} if dependence[0] == "d" else {}
+        format = mode["a_format"]
+        command = _shape(rng, format, config) | {"mode": mode, "tag": rng.getrandbits(32)}
+        _strides(rng, command, config.lanes(format))
+        if _place(rng, config, command, dependence, earlier):
+            break
+    for operand, words in (("c", ("ow", "oh", "batch", "base")), ("d", ("ow", "oh", "batch", "base"))):
+        if operand not in used(command):  # what a command doesn't use may be anything
+            command.update({f"{operand}_{word}": rng.getrandbits(31) for word in words})
+    kinds = {"a": format, "b": format, "c": Format.FP32 if format in FLOATS else Format.INT32}
+    for operand, place in places(config, command).items():
+        if operand in kinds and rng.random() < 0.9 and not (dependence and dependence[0] == operand):
+            fill(rng, memory, place, kinds[operand], zeros=operand == "a" and mode["skip_zero"] and rng.random() < 0.7)
     return command
 
 
-def _fill(rng: random.Random, memory: np.ndarray, places: dict, format: Format):
-    """FP32 operands that mostly neither overflow nor cancel out of sight; random bytes otherwise. Some operands stay as they are."""
-    for operand in ("a", "b", "c"):
-        place = places[operand]
-        if rng.random() < 0.15:
-            continue
-        if format is not Format.FP32:
-            memory[place.start : place.stop] = np.frombuffer(rng.randbytes(len(place)), np.uint8)
-            continue
-        hurts = rng.choice((0, 0, 0.02, 0.3))
-        narrow = rng.getrandbits(1)
-        for at in range(place.start // 4 * 4, place.stop, 4):
-            exponent = rng.randint(125, 129) if narrow else rng.randint(100, 150)
-            bits = rng.getrandbits(1) << 31 | exponent << 23 | rng.getrandbits(23)
-            bits = float_operand(rng) if rng.random() < hurts else bits
-            memory[at : at + 4] = np.frombuffer(bits.to_bytes(4, "little"), np.uint8)
-
-
-def _mode(**fields):
-    return lambda rng, config, command: command["mode"].update(fields)
-
-
-def _words(**fields):
-    return lambda rng, config, command: command.update(fields)
-
-
-def _misalign(operand: str):
-    def change(rng, config, command):
-        command["mode"].update(a_format=Format.FP32, d_format=Format.FP16, accumulate=1, to_vector=0)
-        name = rng.choice([name for name in command if name.startswith(f"{operand}_")])
-        command[name] += 1 if operand == "d" else rng.randint(1, 3)
-
-    return change
-
-
-def _outside(operand: str, below: bool):
-    """Out by one element, or far out."""
-
-    def change(rng, config, command):
-        command["mode"].update(accumulate=1, to_vector=0)
-        _, high = box(config, command, operand)
-        at = f"{operand}_base"
-        if below:
-            stride = rng.choice([name for name in command if name.startswith(f"{operand}_") and name != at])
-            command[stride] = -4 * rng.choice((1 << 13, 1 << 20, 1 << 29))
-            size = "channels" if stride == "a_c" else "kh" if stride == "b_k" else stride[2:]
-            command[size] = max(command[size], 17 if stride == "a_c" else 2)
-        else:
-            far = rng.choice((4, 4, 4096, 0xFFFF0000 - config.l1_bytes))
-            command[at] = (config.l1_bytes - 1 - high) // 4 * 4 + far
-
-    return change
-
-
-def _a_group(top: bool, missing: int):
-    """The box of A against an end of L1, where the stride of its groups decides which group reaches furthest."""
-
-    def change(rng, config, command):
-        command["mode"].update(a_format=Format.INT8, d_format=Format.INT32, to_vector=1)
-        lanes = config.lanes(Format.INT8)
-        command.update(channels=lanes * rng.randint(1, 3) + rng.randint(1, lanes - 1))
-        command["a_c"] = rng.randint(-2, lanes + 1) if top else rng.randint(-lanes - 1, -1)
-        low, high = box(config, command, "a")
-        command["a_base"] = config.l1_bytes - 1 - high + missing if top else -low - missing
-
-    return change
-
-
-_BIG = (0, 65536, 65537, 0x80000001, 0xFFFFFFFF)
-#: Changes to a good command by the rule that they break. Some break none, on purpose: at the edge.
-HOSTILE = {
-    "format": [_mode(a_format=f) for f in (Format.TF32, Format.FP16, Format.BF16, Format.INT32)],
-    "d_format": [_mode(a_format=Format.FP32, d_format=f) for f in (Format.TF32, Format.INT8, Format.INT32, Format.UINT8)]
-    + [_mode(a_format=Format.INT8, d_format=f) for f in (Format.FP32, Format.FP16, Format.INT8)],
-    "transpose": [_mode(transpose_a=1), _mode(transpose_b=1)],
-    "size": [_words(**{name: value}) for name in ("kh", "kw", "channels", "ow", "oh", "n", "batch") for value in _BIG],
-    "k": [_words(kh=256, kw=256, channels=1), _words(kh=1, kw=300, channels=300), _words(kh=65535, kw=65535, channels=65535)],
-    "alignment": [_misalign(operand) for operand in _OPERANDS],
-    "below": [_outside(operand, True) for operand in _OPERANDS],
-    "beyond": [_outside(operand, False) for operand in _OPERANDS],
-    "group": [_a_group(top, missing) for top in (False, True) for missing in (0, 1)],
-}  # fmt: skip
-
-
-def hostile(rng: random.Random, config: ChipConfig, memory: np.ndarray, rule: str, count: int):
-    """`count` commands that break `rule`, in all its ways before one comes again; those at the edge break none."""
-    changes = rng.sample(HOSTILE[rule], len(HOSTILE[rule]))
-    for number in range(count):
-        command = good(rng, config, memory)
-        changes[number % len(changes)](rng, config, command)
-        yield command
+def queue(rng: random.Random, config: ChipConfig, memory: np.ndarray, count: int) -> list[dict]:
+    """Commands that are queued together; half of them depend on the one before."""
+    commands: list[dict] = []
+    for _ in range(count):
+        commands.append(good(rng, config, memory, commands[-1] if commands and rng.getrandbits(1) else None))
+    return commands

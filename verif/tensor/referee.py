@@ -1,16 +1,23 @@
-"""Arithmetic referees that share no code with the chip: gmpy2 for FP32, Python integers for INT8; and operands that hurt."""
+"""Arithmetic referees that share no code with the chip: gmpy2 for FP32, Python integers for sums of products; operands that hurt."""
 
 import random
 import struct
+from functools import lru_cache
+from typing import NamedTuple
 
 import gmpy2
 
-__all__ = ["float_operand", "float_operations", "fma", "int_dot"]
+from rtl.formats import Format
+
+__all__ = ["Operand", "classify", "decode", "dot", "float_operand", "float_operations", "fma", "int_dot", "int_overflows"]
 
 _NAN = 0x7FC00000
+_INFINITY = 0x7F800000
 #: binary32 with subnormals and rounding to nearest even; MPFR subnormalises without rounding twice.
 _BINARY32 = gmpy2.ieee(32)
 _BINARY32.round = gmpy2.RoundToNearest
+#: Exponent bits, fraction bits, and low bits of the container that don't count.
+_FIELDS = {Format.FP32: (8, 23, 0), Format.TF32: (8, 10, 13), Format.FP16: (5, 10, 0), Format.BF16: (8, 7, 0)}
 
 
 def _value(bits: int) -> gmpy2.mpfr:
@@ -26,9 +33,99 @@ def fma(a: int, b: int, c: int) -> int:
     return struct.unpack("<I", struct.pack("<f", float(result)))[0]
 
 
+class Operand(NamedTuple):
+    """A finite number is +-significand * 2^(exponent - fraction bits of its format); `sign` is there for zeros."""
+
+    finite: bool
+    nan: bool
+    sign: int
+    significand: int  #: with its sign
+    exponent: int  #: that of the smallest normal number for subnormals and zeros
+
+
+@lru_cache(1 << 18)
+def decode(code: int, format: Format) -> Operand:
+    exponent_bits, fraction_bits, ignored = _FIELDS[format]
+    code >>= ignored
+    fraction, code = code & (1 << fraction_bits) - 1, code >> fraction_bits
+    field, sign = code & (1 << exponent_bits) - 1, code >> exponent_bits
+    special = field == (1 << exponent_bits) - 1
+    significand = fraction | (field > 0) << fraction_bits
+    exponent = max(field, 1) - (1 << exponent_bits - 1) + 1
+    return Operand(not special, special and fraction > 0, sign, -significand if sign else significand, exponent)
+
+
+@lru_cache(1 << 18)
+def classify(code: int, format: Format) -> str:
+    """ "zero", "subnormal", "normal", "infinity" or "NaN"."""
+    number = decode(code, format)
+    if not number.finite:
+        return "NaN" if number.nan else "infinity"
+    return "normal" if abs(number.significand) >> _FIELDS[format][1] else "subnormal" if number.significand else "zero"
+
+
+def _round(total: int, unit: int, toward_zero: bool) -> int:
+    """Bits of total * 2^unit in binary32."""
+    magnitude = abs(total)
+    # The last bit of the result, no lower than that of a subnormal.
+    last = max(magnitude.bit_length() + unit - 24, -149)
+    drop = last - unit
+    if drop <= 0:
+        kept = magnitude << -drop
+    else:
+        kept, rest = magnitude >> drop, magnitude & (1 << drop) - 1
+        half = 1 << drop - 1
+        kept += not toward_zero and (rest > half or (rest == half and kept & 1))
+    # Subnormals have the field 0, and a carry out of the significand adds one to the field by itself.
+    bits = kept + (last + 149 << 23)
+    if bits >= _INFINITY:
+        bits = _INFINITY - toward_zero
+    return bits | (total < 0) << 31
+
+
+def dot(format: Format, a: list[Operand], b: list[Operand], c: int, window: int, toward_zero: bool = False) -> int:
+    """One operation of TF32, FP16 or BF16: the sum of binary32 `c` and the products, each cut `window` bits below the largest."""
+    addend = decode(c, Format.FP32)
+    pairs = list(zip(a, b, strict=True))
+    if not (addend.finite and all(x.finite and y.finite for x, y in pairs)):
+        return _special(pairs, addend)
+    fraction = 2 * _FIELDS[format][1]
+    terms = [(x.significand * y.significand, x.exponent + y.exponent, fraction) for x, y in pairs]
+    terms = [term for term in terms if term[0]]
+    if addend.significand:
+        terms.append((addend.significand, addend.exponent, 23))
+    if not terms:
+        return (addend.sign and all(x.sign != y.sign for x, y in pairs)) << 31
+    lowest = max(exponent for _, exponent, _ in terms) - window
+    total = 0
+    for significand, exponent, width in terms:
+        up = exponent - width - lowest
+        cut = abs(significand) << up if up >= 0 else abs(significand) >> -up
+        total += cut if significand > 0 else -cut
+    return _round(total, lowest, toward_zero) if total else 0
+
+
+def _special(pairs: list[tuple[Operand, Operand]], addend: Operand) -> int:
+    """The result of a sum with an infinity or a NaN in it."""
+    infinities = set() if addend.finite else {addend.sign}
+    invalid = addend.nan
+    for x, y in pairs:
+        if not (x.finite and y.finite):
+            infinities.add(x.sign ^ y.sign)
+            # 0 times an infinity is a NaN.
+            invalid |= x.nan or y.nan or any(z.finite and not z.significand for z in (x, y))
+    return _NAN if invalid or len(infinities) > 1 else _INFINITY | infinities.pop() << 31
+
+
 def int_dot(a: list[int], b: list[int], c: int) -> int:
     """c + sum of a * b modulo 2^32; `b` as signed bytes, `a` as the values they stand for."""
     return (c + sum(x * y for x, y in zip(a, b, strict=True))) & 0xFFFFFFFF
+
+
+def int_overflows(a: list[int], b: list[int], c: int) -> bool:
+    """Whether the exact sum leaves int32, `c` being an int32 by its bits."""
+    total = c - (c >> 31 << 32) + sum(x * y for x, y in zip(a, b, strict=True))
+    return not -(1 << 31) <= total < 1 << 31
 
 
 #: One or more of each class: zeros, subnormals, the edges of the normal range, ones and their neighbours, infinities, NaNs.

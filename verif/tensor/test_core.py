@@ -5,53 +5,75 @@ import pytest
 from rtl.config import ChipConfig
 from rtl.tensor.core import TensorCore
 from sim.verilog.emit import ports_of
+from verif.common.coverage import Report
 from verif.common.fault import Fault
+from verif.common.tiers import long_on_verilator
+from verif.tensor.coverage import BLOCK
 
 TESTS = "verif.tensor.core_tests"
 
 #: `tiny`, and one with two rows of PEs and small accumulator banks, so that small commands have many tiles.
-CONFIGS = {"tiny": {"base": "tiny"}, "two_rows": {"base": "tiny", "name": "two_rows", "pe_rows": 2, "accumulator_rows": 16}}
+CONFIGS = {"tiny": {"base": "tiny"}, "two_rows": {"base": "tiny", "name": "two_rows", "pe_rows": 2, "accumulator_rows": 16, "l1_banks": 16}}
 #: Others that only the long tier runs: three rows, a column count that is no power of two, 4 INT8 lanes, no TF32.
 ODD = {
     "base": "i10_slice", "name": "odd", "pe_rows": 3, "pe_columns": 12, "vector_lanes": 2, "accumulator_rows": 16, "l1_bytes": 32768,
-    "l2_bytes": 65536, "l1_banks": 8,
+    "l2_bytes": 65536, "l1_banks": 16,
 }  # fmt: skip
+#: What the quick tier covers at least; the long tier covers everything.
+QUICK_SHARE = 0.6
+#: Random commands of the long tier on `tiny`: runs by commands in each of its two tests, calm and rough.
+LONG_RUNS = {"icarus": (2, 250), "verilator": (9, 500)}
 
 
-@pytest.fixture
-def icarus_first(bench, request):
-    """For benches whose build takes Verilator most of a minute: the quick tier runs them on Icarus alone."""
-    if bench.simulator == "verilator" and not request.config.getoption("--long"):
-        pytest.skip("on Verilator in the long tier: run with --long")
+def _run(bench, config: dict, commands: int, hostile: int, testcase=None):
+    """Runs all tests, or those named; `commands` random ones each calm and rough. Returns the folder of the run."""
+    params = {"config": config, "commands": commands, "hostile": hostile}
+    return bench.run(TensorCore(ChipConfig.from_dict(config)), TESTS, params=params, testcase=testcase)
 
 
-def _run(bench, config: dict, pairs: int, hostile: int):
-    bench.run(TensorCore(ChipConfig.from_dict(config)), TESTS, params={"config": config, "pairs": pairs, "hostile": hostile})
+def test_core(bench, tmp_path):
+    report = Report(BLOCK, [_run(bench, CONFIGS["tiny"], 60, 3)], tmp_path)
+    print(report)
+    assert report.share() >= QUICK_SHARE, f"covered {report.share():.1%}\n{report}"
 
 
-def test_core(bench):
-    _run(bench, CONFIGS["tiny"], 10, 4)
-
-
-@pytest.mark.usefixtures("icarus_first")
-def test_core_two_rows(bench):
-    _run(bench, CONFIGS["two_rows"], 10, 4)
+def test_core_two_rows(bench, request):
+    long_on_verilator(request, bench)
+    _run(bench, CONFIGS["two_rows"], 20, 1)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("config", [*CONFIGS.values(), ODD], ids=[*CONFIGS, "odd"])
-def test_core_long(bench, config):
-    _run(bench, config, 150, 60)
+def test_core_long(bench, tmp_path):
+    """10,000 random commands on the two simulators together, and every bin of the coverage plan."""
+    runs, commands = LONG_RUNS[bench.simulator]
+    folders = []
+    seed = bench.seed
+    for number in range(runs):
+        bench.seed = seed + 10_000 * number
+        folders.append(_run(bench, CONFIGS["tiny"], commands, 60, None if number == 0 else ["calm", "rough"]))
+    report = Report(BLOCK, folders, tmp_path)
+    print(report)
+    assert bench.simulator == "icarus" or report.share() == 1, f"holes:\n{report}"
 
 
-@pytest.mark.usefixtures("icarus_first")
+@pytest.mark.long
+@pytest.mark.parametrize("config", [CONFIGS["two_rows"], ODD], ids=["two_rows", "odd"])
+def test_core_configurations(bench, config):
+    _run(bench, config, 150, 40)
+
+
 @pytest.mark.parametrize(
     ("port", "bit"),
-    # A status, an address, a byte strobe, a result, a cause.
-    [("done", 1), ("tensor_a__request__payload", 0), ("tensor_d__request__payload", -1), ("result__payload", 7), ("activity", 0)],
-)
-def test_core_fault(bench, port, bit):
+    # A status, an address, a byte strobe, a result, a cause, the overflow pulse.
+    [
+        ("done", 1), ("tensor_a__request__payload", 0), ("tensor_d__request__payload", -1), ("result__payload", 7), ("activity", 0),
+        ("overflow", 0),
+    ],
+)  # fmt: skip
+def test_core_fault(bench, request, port, bit):
+    long_on_verilator(request, bench)
     core = TensorCore(ChipConfig.from_dict(CONFIGS["tiny"]))
     width = {name: len(value) for name, _, value in ports_of(core)}[port]
     fault = Fault(core, port, bit % width, after=500)
-    bench.run(fault, TESTS, params={"config": CONFIGS["tiny"], "pairs": 6, "hostile": 1}, testcase="rough", expect_failure=True)
+    params = {"config": CONFIGS["tiny"], "commands": 12, "hostile": 1}
+    bench.run(fault, TESTS, params=params, testcase="rough", expect_failure=True)
