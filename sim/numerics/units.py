@@ -93,7 +93,7 @@ class ElementUnit(StreamUnit):
         for stage in range(PE_STAGES):
             control = element.control[stage]
             m.d.comb += [
-                control.enable.eq(1), control.format.eq(mode.operand), control.align.eq(mode.align),
+                control.enable.eq(1), control.a_format.eq(mode.operand), control.align.eq(mode.align),
             ]
             with m.Switch(mode.operand):
                 for format in operands(self._config):
