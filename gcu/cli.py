@@ -141,6 +141,20 @@ def numerics(
     )
 
 
+@app.command()
+def ppa(
+    block: Annotated[str | None, typer.Option("--block", help="One block (pe, tensor, vector, ...); all without it.")] = None,
+    liberty: Annotated[Path | None, typer.Option("--liberty", metavar="FILE", help="Cells: a .lib or .lib.gz file; generic gates without it.")] = None,
+    config: Config = "small",
+    json_to: Json = None,
+):
+    """Synthesise the blocks: area, cells, flip-flops, delay."""
+    chosen = _config(config)
+    from gcu.ppa import ppa as command
+
+    command(block, chosen, liberty=liberty, json_to=json_to)
+
+
 def main():
     """Runs the command line; no traceback reaches the user unless GCU_TRACEBACK is set."""
     try:
