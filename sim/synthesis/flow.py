@@ -101,17 +101,17 @@ def _commands(folder: Path, srams: bool, kept: list[str], library: Library | Non
     commands += [
         "hierarchy -top dut", "proc -norom", *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in kept), "flatten",
         "setattr -unset init */w:*", "opt -full", "memory -nomap", "memory_map", "wreduce", "peepopt", "opt_clean", "booth", "alumacc", "opt",
-        f"techmap -map +/techmap.v{choice}", "opt -full",
+        f"techmap -map +/techmap.v{choice}", "opt -full", "simplemap",
     ]
     abc = f"abc -exe {share.parent / 'yosys-abc'}"
     if library:
         commands += [
-            f"dfflibmap -liberty {folder / 'cells.lib'}", "opt -full",
+            f"dfflibmap -liberty {folder / 'cells.lib'}", "opt", "simplemap",
             f"-o {folder / 'abc.log'} {abc} -liberty {folder / 'cells.lib'} -script {folder / 'abc.script'}",
             f"hilomap -singleton {_ties(library)}" if _ties(library) else "opt_clean",
         ]
     else:
-        commands += ["dfflegalize -cell $_DFF_P_ x", "opt -full", f"-o {folder / 'abc.log'} {abc} -g {_GENERIC_GATES}"]
+        commands += ["dfflegalize -cell $_DFF_P_ x", "opt", f"-o {folder / 'abc.log'} {abc} -g {_GENERIC_GATES}"]
     return [*commands, "opt_clean -purge", f"write_json {folder / 'netlist.json'}"]
 
 
