@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from compiler.assembler import Reg, assemble
@@ -25,9 +26,11 @@ ALIGN = 256
 #: Padded loads have signed addresses.
 REACH = 1 << 31
 
+#: The numpy type of each format at the host; numpy has none of its own for BF16, so those are codes.
 _DTYPES: dict[Any, np.dtype] = {
     Format.INT8: np.dtype(np.int8), Format.UINT8: np.dtype(np.uint8), Format.FP32: np.dtype(np.float32),
-    Format.INT32: np.dtype(np.int32),
+    Format.INT32: np.dtype(np.int32), Format.TF32: np.dtype(np.float32), Format.FP16: np.dtype(np.float16),
+    Format.BF16: np.dtype(np.uint16),
 }
 
 
@@ -48,8 +51,10 @@ class Binding:
         return self.tensor.shape
 
     def encode(self, value: np.ndarray) -> builtins.bytes:
-        """Bytes of one sample. Raises :class:`CompileError` for another shape or type."""
+        """Bytes of one sample; BF16 as codes or as `ml_dtypes.bfloat16`. Raises :class:`CompileError` for another shape or type."""
         value = np.asarray(value)
+        if self.tensor.format is Format.BF16 and value.dtype == ml_dtypes.bfloat16:
+            value = value.view(np.uint16)
         if value.dtype != self.dtype:
             raise CompileError(f"input {self.name}: {value.dtype} given, {self.dtype} needed")
         if value.shape != self.shape:

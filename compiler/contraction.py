@@ -32,7 +32,7 @@ def emit_contraction(emit: Emitter, kernel: Contraction, tag: int):
     inputs = Buffers(weights.end, plan.inputs)
     partial = inputs.end
     outputs = Buffers(partial + plan.partial, plan.outputs)
-    per_group, channels = kernel.weights.shape[3] // kernel.groups, kernel.weights.shape[2]
+    per_group, channels = kernel.extent[3] // kernel.groups, kernel.extent[2]
     items: tuple[Item | None, ...] = (None, *plan.items, None)
 
     def load(index: int) -> _Place | None:
@@ -42,12 +42,14 @@ def emit_contraction(emit: Emitter, kernel: Contraction, tag: int):
         new_weights = before is None or before.weight_key != item.weight_key
         new_inputs = before is None or before.input_key != item.input_key
         if new_weights:
-            ready = [W_READY] + [P_READY] * (item.last and _has_params(kernel))
-            emit.constant(_package(kernel, item), weights.next(), tag, [W_FREE], ready)
+            _load_weights(emit, kernel, item, weights.next(), tag)
         if new_inputs:
             first = item.group * channels
             part = (first + item.chunk.c0, first + item.chunk.c1)
-            emit.load(kernel.x, inputs.next(), *_window(kernel, item), part, _padding(kernel.x), tag, [IN_FREE], [IN_READY])
+            box = (*_window(kernel, item), part)
+            if kernel.transpose_a:
+                box = ((item.tile.oh0, item.tile.oh1), part, (item.tile.ow0, item.tile.ow1))
+            emit.load(kernel.x, inputs.next(), *box, _padding(kernel.x), tag, [IN_FREE], [IN_READY])
         return _Place(
             weights.current, inputs.current, new_weights, new_inputs,
             after is None or after.weight_key != item.weight_key, after is None or after.input_key != item.input_key,
@@ -64,6 +66,21 @@ def emit_contraction(emit: Emitter, kernel: Contraction, tag: int):
             base = item.group * per_group
             emit.store(kernel.out, out, item.tile, base + item.n0, base + item.n1, tag)
         place = following
+
+
+def _load_weights(emit: Emitter, kernel: Contraction, item: Item, place: int, tag: int):
+    """B of an item to L1, with the bias and the parameters behind it."""
+    ready = [W_READY] + [P_READY] * (item.last and _has_params(kernel))
+    constants = _weights(kernel, item) + _rows(kernel, item)
+    if kernel.y is None:
+        emit.constant(constants, place, tag, [W_FREE], ready)
+        return
+    depth, columns = (item.chunk.c0, item.chunk.c1), (item.n0, item.n1)
+    matrix = (item.tile.oh0, item.tile.oh0 + 1) if kernel.batched else (0, 1)
+    box = (columns, depth) if kernel.transpose_b else (depth, columns)
+    emit.load(kernel.y, place, matrix, *box, 0, tag, [W_FREE], [] if constants else ready)
+    if constants:
+        emit.constant(constants, place + _weight_bytes(kernel, item), tag, [], ready)
 
 
 def _window(kernel: Contraction, item: Item) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -87,13 +104,20 @@ def _multiply(emit: Emitter, kernel: Contraction, item: Item, place: _Place, par
     direct = item.last and kernel.lanes is None
     result = kernel.out.format if direct else _accumulator(x.format)
     has_c = not item.first or kernel.bias is not None
-    mode = {"a_format": x.format, "d_format": result, "accumulate": int(has_c), "to_vector": int(to_vector)}
+    mode = {
+        "a_format": x.format, "d_format": result, "accumulate": int(has_c), "to_vector": int(to_vector),
+        "transpose_a": int(kernel.transpose_a), "transpose_b": int(kernel.transpose_b), "skip_zero": int(kernel.skip_zero),
+    }
     words = dict(
         mode=TensorMode.const(mode), tag=tag, kh=chunk.kh1 - chunk.kh0, kw=chunk.kw1 - chunk.kw0, channels=chunk.channels,
         ow=tile.columns, oh=tile.rows, n=count, batch=1,
         a_base=place.inputs, a_c=emit.config.lanes(x.format) * e, a_kw=kernel.dilation[1] * pixel, a_kh=kernel.dilation[0] * row,
         a_ow=kernel.stride[1] * pixel, a_oh=kernel.stride[0] * row, b_base=place.weights, b_k=count * e,
     )
+    if kernel.transpose_a:
+        words |= dict(a_c=tile.columns * e, a_kw=0, a_kh=0, a_ow=0, a_oh=0)
+    if kernel.transpose_b:
+        words["b_k"] = chunk.depth * e
     if has_c:
         words["c_base"] = place.weights + _weight_bytes(kernel, item) if item.first else partial
         words |= dict(c_ow=0, c_oh=0) if item.first else dict(c_ow=4 * count, c_oh=4 * count * tile.columns)
@@ -138,17 +162,27 @@ def _weight_bytes(kernel: Contraction, item: Item) -> int:
     return -(-size // 4) * 4
 
 
-def _package(kernel: Contraction, item: Item) -> bytes:
-    """Weights of an item as K x N rows, the bias with the first chunk, the parameters of the micro-program with the last."""
+def _weights(kernel: Contraction, item: Item) -> bytes:
+    """Constant weights of an item as K x N rows, in whole words."""
+    if kernel.y is not None:
+        return b""
     c = item.chunk
-    per_group = kernel.weights.shape[3] // kernel.groups
-    n0, n1 = item.group * per_group + item.n0, item.group * per_group + item.n1
-    data = np.ascontiguousarray(kernel.weights[c.kh0 : c.kh1, c.kw0 : c.kw1, c.c0 : c.c1, n0:n1]).tobytes()
-    data += bytes(-len(data) % 4)
+    data = np.ascontiguousarray(kernel.weights[c.kh0 : c.kh1, c.kw0 : c.kw1, c.c0 : c.c1, _columns(kernel, item)]).tobytes()
+    return data + bytes(-len(data) % 4)
+
+
+def _rows(kernel: Contraction, item: Item) -> bytes:
+    """The bias with the first chunk, the parameters of the micro-program with the last."""
+    data, columns = b"", _columns(kernel, item)
     if item.first and kernel.bias is not None:
-        data += np.ascontiguousarray(kernel.bias[n0:n1]).tobytes()
+        data += np.ascontiguousarray(kernel.bias[columns]).tobytes()
     if item.last and kernel.lanes is not None:
         for parameter in kernel.lanes.params:
-            values = parameter[n0:n1] if parameter.size > 1 else np.repeat(parameter, n1 - n0)
+            values = parameter[columns] if parameter.size > 1 else np.repeat(parameter, item.n1 - item.n0)
             data += values.astype("<u4").tobytes()
     return data
+
+
+def _columns(kernel: Contraction, item: Item) -> slice:
+    base = item.group * (kernel.extent[3] // kernel.groups)
+    return slice(base + item.n0, base + item.n1)

@@ -102,9 +102,12 @@ class Kernel:
 
 @dataclass(eq=False)
 class Contraction(Kernel):
-    """Convolution or matrix product with constant weights [kh, kw, channels of a group, outputs], then a micro-program.
+    """Convolution or matrix product, then a micro-program. Without `lanes` the accumulators are the result.
 
-    `bias` has the accumulator's format (INT32 or FP32); padding reads as `x.zero`. Without `lanes` the accumulators are the result.
+    B is constant (`weights`: [kh, kw, channels of a group, outputs]), or an activation `y` of a plain product: K x N, or N x K with
+    `transpose_b`; if it has several rows h, each multiplies the row h of x. With `transpose_a`, x is K x M.
+    `bias` has the accumulator's format (INT32 or FP32); padding reads as `x.zero`. `tile` (rows, columns, channels of one command)
+    forces the tiling of a plain product; neither it nor `skip_zero` changes a bit.
     """
 
     weights: np.ndarray = field(default_factory=lambda: np.zeros((1, 1, 1, 1), np.int8))
@@ -114,10 +117,31 @@ class Contraction(Kernel):
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
     lanes: Lanes | None = None
+    y: Tensor | None = None
+    transpose_a: bool = False
+    transpose_b: bool = False
+    skip_zero: bool = False
+    tile: tuple[int, int, int] | None = None
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return (self.x,) if self.y is None else (self.x, self.y)
+
+    @property
+    def extent(self) -> tuple[int, int, int, int]:
+        """(kh, kw, channels of a group, outputs)."""
+        if self.y is None:
+            return self.weights.shape
+        return (1, 1, self.y.c, self.y.w) if self.transpose_b else (1, 1, self.y.w, self.y.c)
+
+    @property
+    def batched(self) -> bool:
+        """Every row h of the result has a B of its own."""
+        return self.y is not None and self.y.h > 1
 
     @property
     def macs(self) -> int:
-        kh, kw, channels, outputs = self.weights.shape
+        kh, kw, channels, outputs = self.extent
         return self.out.h * self.out.w * kh * kw * channels * outputs
 
 

@@ -5,8 +5,8 @@ import numpy as np
 from compiler import operators
 from compiler.graph import Contraction, Tensor
 from compiler.lower_quantise import ratio
-from compiler.lowering import Lowering, operator
-from compiler.meaning import Codes, Pending, QuantisedConstant
+from compiler.lowering import REAL, Lowering, operator
+from compiler.meaning import Codes, Pending, QuantisedConstant, Transposed
 from compiler.micro import finish_integer
 from compiler.onnx_import import Node
 from rtl.formats import Format
@@ -24,12 +24,13 @@ def _conv(lowering: Lowering, node: Node):
 @operator("Gemm", "alpha", "beta", "transA", "transB")
 def _gemm(lowering: Lowering, node: Node):
     attributes = node.attributes
-    if attributes.get("transA", 0) or attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0:
-        lowering.fail("transA, and alpha or beta other than 1, are not supported")
+    if attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0:
+        lowering.fail("alpha or beta other than 1 are not supported")
+    flip_a, flip_b = (bool(attributes.get(name, 0)) for name in ("transA", "transB"))
     weights = lowering.value(node.input(1))
-    if attributes.get("transB", 0):
-        weights = weights.T if isinstance(weights, np.ndarray) else getattr(weights, "transposed", weights)
-    _contraction(lowering, node, weights, lowering.value(node.input(2)), is_conv=False)
+    if flip_b and isinstance(weights, (np.ndarray, QuantisedConstant)):
+        weights, flip_b = weights.T if isinstance(weights, np.ndarray) else weights.transposed, False
+    _contraction(lowering, node, weights, lowering.value(node.input(2)), is_conv=False, flip=(flip_a, flip_b))
 
 
 @operator("MatMul")
@@ -37,7 +38,7 @@ def _matmul(lowering: Lowering, node: Node):
     _contraction(lowering, node, lowering.value(node.input(1)), None, is_conv=False)
 
 
-def _contraction(lowering: Lowering, node: Node, weights, bias, is_conv: bool):
+def _contraction(lowering: Lowering, node: Node, weights, bias, is_conv: bool, flip: tuple[bool, bool] = (False, False)):
     name = node.input(0)
     value = lowering.value(name)
     if isinstance(value, (np.ndarray, QuantisedConstant)):
@@ -49,20 +50,59 @@ def _contraction(lowering: Lowering, node: Node, weights, bias, is_conv: bool):
         if shape and shape[-1] != np.prod(shape):
             lowering.fail(f"a bias of shape {list(shape)} is not one value per output")
     if isinstance(weights, QuantisedConstant):
-        if not isinstance(value, Codes) or value.relu:
-            lowering.fail("quantised weights need an activation straight from DequantizeLinear")
+        if not isinstance(value, Codes) or value.relu or flip[0]:
+            lowering.fail("quantised weights need an activation straight from DequantizeLinear, not transposed")
         axis = 0 if is_conv else weights.codes.ndim - 1
         if max(weights.scale.size, weights.zero.size) > 1 and weights.axis != axis:
             lowering.fail(f"the weights' quantisation runs along axis {weights.axis}; per output channel is axis {axis}")
         scale = lowering.positive(value.tensor.scale * weights.scale.reshape(-1), "the scale of the accumulators")
         x, weights, zero = value.tensor, weights.codes, weights.zero
-    elif isinstance(weights, np.ndarray) and weights.dtype == np.float32:
-        x, zero, scale = lowering.real(value, name), None, None
+        row = None if bias is None else _bias_row(lowering, bias, scale)
+        kernel, scale = _kernel(lowering, node, x, weights, zero, scale, row, is_conv)
+    elif is_conv and not isinstance(weights, np.ndarray):
+        lowering.fail("the weights must be a constant: of floats, or int8 through DequantizeLinear")
     else:
-        lowering.fail("the weights must be a constant: float32, or int8 through DequantizeLinear")
-    row = None if bias is None else _bias_row(lowering, bias, scale)
-    kernel, scale = _kernel(lowering, node, x, weights, zero, scale, row, is_conv)
+        if isinstance(weights, np.ndarray) and lowering.format(node.input(1)) not in REAL:
+            lowering.fail("the weights must be floats, or int8 through DequantizeLinear")
+        x, flip_a = (lowering.real(value, name), False) if is_conv else _operand(lowering, value, name, flip[0])
+        row, scale = None if bias is None else _bias_row(lowering, bias, None), None
+        if isinstance(weights, np.ndarray) and not flip_a:
+            kernel, _ = _kernel(lowering, node, x, weights, None, None, row, is_conv)
+        else:
+            kernel = _product(lowering, node, x, flip_a, weights, flip[1], row)
     lowering.values[node.outputs[0]] = Pending(kernel, scale, lowering.model.shapes[node.outputs[0]])
+
+
+def _operand(lowering: Lowering, value, name: str, flip: bool) -> tuple[Tensor, bool]:
+    """A matrix in memory, and whether it lies there transposed."""
+    if isinstance(value, Transposed) and value.is_matrix:
+        return value.tensor, not flip
+    return lowering.real(value, name), flip
+
+
+def _product(lowering: Lowering, node: Node, x: Tensor, flip_a: bool, weights, flip_b: bool, bias: np.ndarray | None) -> Contraction:
+    """A product that reads A or B as an activation, either of them perhaps transposed."""
+    operands: dict = {"transpose_a": flip_a}
+    if isinstance(weights, np.ndarray):
+        if weights.ndim != 2:
+            lowering.fail(f"weights of {weights.ndim} dimensions; a matrix is needed")
+        operands["weights"] = np.ascontiguousarray(weights)[None, None]
+        sides: tuple[Tensor, ...] = (x,)
+    else:
+        y, flip_b = _operand(lowering, weights, node.input(1), flip_b)
+        operands |= {"y": y, "transpose_b": flip_b}
+        sides = (x, y)
+    if any(side.order is not None or not 2 <= len(side.shape) <= 3 for side in sides):
+        lowering.fail("a product of activations takes matrices, or rows of matrices, that weren't reshaped")
+    out = lowering.tensor(node.outputs[0], lowering.format(node.outputs[0]))
+    kernel = Contraction(node.name, (node.name,), x, out, **operands)
+    if kernel.batched and kernel.y.h != x.h:
+        lowering.fail("its operands have different numbers of matrices; broadcasting has no kernel")
+    try:
+        kernel.bias = operators.accumulator_bias(bias, kernel.extent[3], 0, None)
+    except ValueError as error:
+        lowering.fail(str(error))
+    return kernel
 
 
 def _bias_row(lowering: Lowering, bias: np.ndarray | QuantisedConstant, scale: np.ndarray | None) -> np.ndarray:
@@ -107,16 +147,17 @@ def _kernel(
             if scale.size not in (1, outputs):
                 raise ValueError(f"{scale.size} scales of weights don't match {outputs} outputs")
             scale = np.repeat(scale, outputs) if scale.size == 1 else scale
-        bias = operators.accumulator_bias(bias, weights, x.zero if zero is not None else 0, zero is not None)
+        bias = operators.accumulator_bias(bias, outputs, x.zero if zero is not None else 0, None if zero is None else weights)
     except ValueError as error:
         lowering.fail(str(error))
+    # Whoever takes the accumulators says what becomes of them.
     out = lowering.tensor(node.outputs[0], Format.FP32)
     return Contraction(node.name, (node.name,), x, out, np.ascontiguousarray(weights), bias, **geometry), scale
 
 
 def add_bias(lowering: Lowering, node: Node, pending: Pending, bias: np.ndarray | QuantisedConstant):
     """A constant that is added to a contraction of which nothing else is known yet becomes its bias."""
-    kernel, outputs = pending.kernel, pending.kernel.weights.shape[3]
+    kernel, outputs = pending.kernel, pending.kernel.extent[3]
     shape = bias.shape if isinstance(bias, np.ndarray) else bias.codes.shape
     axis = 1 if len(pending.shape) == 4 else len(pending.shape) - 1
     full = (1,) * (len(pending.shape) - len(shape)) + tuple(shape)
@@ -126,7 +167,7 @@ def add_bias(lowering: Lowering, node: Node, pending: Pending, bias: np.ndarray 
     if kernel.bias is not None and pending.scale is None:
         lowering.fail("a second bias would change the order of the sum")
     row = _bias_row(lowering, bias, pending.scale)
-    extra = operators.accumulator_bias(row, kernel.weights, 0, pending.scale is not None)
+    extra = operators.accumulator_bias(row, outputs, 0, None if pending.scale is None else kernel.weights)
     if extra is not None:
         # INT32 sums modulo 2^32, as the accumulators do.
         kernel.bias = extra if kernel.bias is None else kernel.bias + extra

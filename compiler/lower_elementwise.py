@@ -7,11 +7,10 @@ import numpy as np
 from compiler import operators
 from compiler.graph import Map, Pool, Tensor
 from compiler.lower_contraction import add_bias
-from compiler.lowering import Lowering, operator
-from compiler.meaning import Codes, Pending, QuantisedConstant, Sum
+from compiler.lowering import REAL, Lowering, operator
+from compiler.meaning import Codes, Pending, QuantisedConstant, Sum, Transposed
 from compiler.micro import add_real, relu_real
 from compiler.onnx_import import Node
-from rtl.formats import Format
 
 __all__: list[str] = []
 
@@ -26,7 +25,8 @@ def _relu(lowering: Lowering, node: Node):
         lowering.values[name] = replace(value, relu=True)
     elif isinstance(value, Sum):
         lowering.values[name] = replace(value, relu=True, nodes=(*value.nodes, node.name))
-    elif isinstance(value, Tensor) and value.format is Format.FP32:
+    elif isinstance(value, Transposed) or (isinstance(value, Tensor) and value.format in REAL):
+        value = lowering.real(value, node.input(0))
         out = replace(value, name=name, alias=None)
         lowering.append(Map(node.name, (node.name,), value, out, relu_real()))
         lowering.values[name] = out
@@ -56,7 +56,7 @@ def _add(lowering: Lowering, node: Node):
         return
     x, y = (lowering.real(side, name) for side, name in zip(sides, node.inputs, strict=True))
     _check_orders(lowering, x, y)
-    out = replace(lowering.tensor(node.outputs[0], Format.FP32), order=x.order)
+    out = replace(lowering.tensor(node.outputs[0], lowering.format(node.outputs[0])), order=x.order)
     lowering.append(Map(node.name, (node.name,), x, out, add_real(False), y))
     lowering.values[node.outputs[0]] = out
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from compiler import operators
 from compiler.graph import Map, Tensor
-from compiler.lowering import Lowering, operator
-from compiler.meaning import Codes, Pending, QuantisedConstant, Sum
+from compiler.lowering import REAL, Lowering, operator
+from compiler.meaning import Codes, Pending, QuantisedConstant, Sum, Transposed
 from compiler.micro import finish_integer, quantise, rescale, sum_codes
 from compiler.onnx_import import Node
 from rtl.formats import Format
@@ -30,6 +30,11 @@ def _along(lowering: Lowering, node: Node, value: np.ndarray) -> tuple[np.ndarra
     return scale, zero, axis
 
 
+def _only_float32(lowering: Lowering, name: str):
+    if lowering.model.dtypes[name] != np.float32:
+        lowering.fail(f"{name} is {lowering.model.dtypes[name]}; only float32 is quantised")
+
+
 @operator("DequantizeLinear", "axis")
 def _dequantize_linear(lowering: Lowering, node: Node):
     value = lowering.values.get(node.input(0))
@@ -40,8 +45,9 @@ def _dequantize_linear(lowering: Lowering, node: Node):
         zero = np.zeros((), value.dtype) if zero is None else zero
         lowering.values[node.outputs[0]] = QuantisedConstant(value, scale, zero, axis)
         return
-    if not isinstance(value, Tensor) or value.format is Format.FP32:
+    if not isinstance(value, Tensor) or value.format in REAL:
         lowering.fail("its input is not a tensor of codes")
+    _only_float32(lowering, node.outputs[0])
     scale, zero = lowering.activation_scale(node.input(1), node.input(2), lowering.model.dtypes[node.input(0)])
     lowering.values[node.outputs[0]] = Codes(value.seen_as(scale, zero))
 
@@ -54,8 +60,9 @@ def _quantize_linear(lowering: Lowering, node: Node):
         lowering.values[name] = _quantised_constant(lowering, node, value)
         return
     format = lowering.format(name)
-    if format is Format.FP32:
+    if format in REAL:
         lowering.fail("its output is not a tensor of codes")
+    _only_float32(lowering, node.input(0))
     scale, zero = lowering.activation_scale(node.input(1), node.input(2), lowering.model.dtypes[name])
     lowering.values[name] = _quantised(lowering, value, lowering.tensor(name, format, scale, zero), node)
 
@@ -96,6 +103,8 @@ def _quantised(lowering: Lowering, value, out: Tensor, node: Node) -> Tensor:
             return out
         lowering.append(Map(node.name, (node.name,), x, out, rescale(x, out, value.relu)))
         return out
+    if isinstance(value, Transposed):
+        value = lowering.real(value, node.input(0))
     if isinstance(value, Tensor) and value.format is Format.FP32:
         out.order = value.order
         lowering.append(Map(node.name, (node.name,), value, out, quantise(out)))

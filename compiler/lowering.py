@@ -5,19 +5,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+import ml_dtypes
 import numpy as np
 
 from compiler import operators
 from compiler.errors import CompileError
 from compiler.graph import Graph, Kernel, Map, Permute, Tensor
-from compiler.meaning import Codes, Pending, QuantisedConstant, Sum
+from compiler.meaning import Codes, Pending, QuantisedConstant, Sum, Transposed
 from compiler.micro import add_real, dequantise, finish_float
 from compiler.onnx_import import Model, Node
 from rtl.formats import Format
 
-__all__ = ["OPERATORS", "Lowering", "Operator", "operator"]
+__all__ = ["OPERATORS", "REAL", "Lowering", "Operator", "operator"]
 
-FORMATS = {np.dtype(np.int8): Format.INT8, np.dtype(np.uint8): Format.UINT8, np.dtype(np.float32): Format.FP32}
+FORMATS = {
+    np.dtype(np.int8): Format.INT8, np.dtype(np.uint8): Format.UINT8, np.dtype(np.float32): Format.FP32,
+    np.dtype(np.float16): Format.FP16, np.dtype(ml_dtypes.bfloat16): Format.BF16,
+}
+
+#: Formats of the model's float tensors.
+REAL = (Format.FP32, Format.FP16, Format.BF16)
 
 #: Stands for the outputs of a node that was refused, so that the nodes behind it aren't blamed.
 _REFUSED = object()
@@ -126,7 +133,7 @@ class Lowering:
         return value
 
     def memory(self, name: str) -> Tensor:
-        """A tensor in memory (codes with no ReLU open, or FP32) for the operators that take either."""
+        """A tensor in memory (codes with no ReLU open, or floats) for the operators that take either."""
         value = self.value(name)
         if isinstance(value, Codes) and not value.relu:
             return value.tensor
@@ -139,7 +146,7 @@ class Lowering:
     def format(self, name: str) -> Format:
         dtype = self.model.dtypes[name]
         if dtype not in FORMATS:
-            raise CompileError(f"{name} is {dtype}; int8, uint8 and float32 run on the chip")
+            raise CompileError(f"{name} is {dtype}; int8, uint8, float32, float16 and bfloat16 run on the chip")
         return FORMATS[dtype]
 
     def tensor(self, name: str, format: Format, scale: np.float32 | None = None, zero: int = 0) -> Tensor:
@@ -156,8 +163,8 @@ class Lowering:
 
     def store(self, node: Node, tensor: Tensor):
         """The node's result: float tensors of the model stay a meaning, integer ones are the codes themselves."""
-        is_float = self.model.dtypes[node.outputs[0]] == np.float32
-        self.values[node.outputs[0]] = Codes(tensor) if is_float and tensor.format is not Format.FP32 else tensor
+        is_float = self.format(node.outputs[0]) in REAL
+        self.values[node.outputs[0]] = Codes(tensor) if is_float and tensor.format not in REAL else tensor
 
     def activation_scale(self, scale: str, zero: str, dtype: np.dtype) -> tuple[np.float32, int]:
         """Scale and zero point of a whole tensor of codes of type `dtype`."""
@@ -178,12 +185,12 @@ class Lowering:
         return scale
 
     def real(self, value, name: str) -> Tensor:
-        """The float tensor `value` as FP32 in memory."""
-        if isinstance(value, Tensor) and value.format is Format.FP32:
+        """The float tensor `value` in memory, in the model's format; what was quantised in FP32."""
+        if isinstance(value, Tensor) and value.format in REAL:
             return value
         if isinstance(value, Pending):
             kernel = value.kernel
-            kernel.out = out = self.tensor(name, Format.FP32)
+            kernel.out = out = self.tensor(name, self.format(name))
             kernel.lanes = finish_float(value.scale, value.relu)
             self.append(kernel)
         elif isinstance(value, Codes):
@@ -196,7 +203,22 @@ class Lowering:
             out = self.tensor(name, Format.FP32)
             out.order = x.order
             self.append(Map(name, value.nodes, x, out, add_real(value.relu), y))
+        elif isinstance(value, Transposed):
+            out = self.transposed(value.tensor, value.axes, name, value.nodes)
         else:
             self.fail(f"{name} is not a float tensor")
         self.values[name] = out
+        return out
+
+    def transposed(self, x: Tensor, axes: tuple[int, ...], name: str, nodes: tuple[str, ...]) -> Tensor:
+        """A copy of a tensor of two or three dimensions with its axes in another order."""
+        out = self.tensor(name, x.format, x.scale, x.zero)
+        lead = 3 - len(axes)
+        order = [*range(lead), *(lead + axis for axis in axes)]
+        sizes, size = (x.h, x.w, x.c), x.element_bytes
+        strides = (x.w * x.c * size, x.c * size, size)
+        # From the innermost dimension of the result outwards.
+        source = [(sizes[axis], strides[axis]) for axis in order[::-1]]
+        targets = (size, out.c * size, out.w * out.c * size)
+        self.append(Permute(name, nodes, x, out, tuple(n for n, _ in source), tuple(stride for _, stride in source), targets))
         return out

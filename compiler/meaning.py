@@ -6,7 +6,7 @@ import numpy as np
 
 from compiler.graph import Contraction, Tensor
 
-__all__ = ["Codes", "Pending", "QuantisedConstant", "Sum"]
+__all__ = ["Codes", "Pending", "QuantisedConstant", "Sum", "Transposed"]
 
 
 @dataclass(frozen=True)
@@ -72,3 +72,17 @@ class Sum:
     shape: tuple[int, ...]
     nodes: tuple[str, ...]
     relu: bool = False
+
+
+@dataclass(frozen=True)
+class Transposed:
+    """A float tensor of two or three dimensions whose axes are in another order; a product reads it as it lies where it can."""
+
+    tensor: Tensor
+    axes: tuple[int, ...]
+    nodes: tuple[str, ...]
+
+    @property
+    def is_matrix(self) -> bool:
+        """Only the last two axes change places."""
+        return self.axes == (*range(len(self.axes) - 2), len(self.axes) - 1, len(self.axes) - 2)

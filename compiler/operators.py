@@ -108,14 +108,15 @@ def matrix(weights: np.ndarray, x: Tensor) -> np.ndarray:
     return weights
 
 
-def accumulator_bias(bias: np.ndarray | None, weights: np.ndarray, zero: int, integer: bool) -> np.ndarray | None:
-    """The C operand: a row of biases, less what the activation's zero point adds (modulo 2^32), or None where both are nothing."""
-    outputs = weights.shape[3]
+def accumulator_bias(bias: np.ndarray | None, outputs: int, zero: int, weights: np.ndarray | None) -> np.ndarray | None:
+    """The C operand: a row of biases, or None where it is nothing. INT8 `weights` take away what the activation's zero point adds
+    (modulo 2^32); None stands for floating point.
+    """
     if bias is not None:
         if bias.size not in (1, outputs):
             raise ValueError(f"a bias of {bias.size} values doesn't match {outputs} outputs")
         bias = np.repeat(bias, outputs) if bias.size == 1 else bias.reshape(-1)
-    if not integer:
+    if weights is None:
         return None if bias is None else bias.astype(np.float32)
     total = np.zeros(outputs, np.int64) if bias is None else bias.astype(np.int64)
     total = total - zero * weights.astype(np.int64).sum((0, 1, 2))

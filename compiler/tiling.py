@@ -14,7 +14,7 @@ from compiler.graph import Contraction, Map, Pool
 from rtl.config import ChipConfig
 from rtl.formats import CONTAINER_BYTES
 
-__all__ = ["Chunk", "Item", "Plan", "Rectangle", "Tiles", "aligned", "plan_contraction", "plan_map", "plan_pool", "span"]
+__all__ = ["Chunk", "Item", "Plan", "Rectangle", "Tiles", "aligned", "plan_contraction", "plan_cut", "plan_map", "plan_pool", "span"]
 
 #: Buffers in L1 begin at multiples of this.
 ALIGN = 16
@@ -79,6 +79,8 @@ class Item:
     chunk: Chunk
     first: bool
     last: bool
+    #: Number of B, where each row of outputs has its own.
+    matrix: int = 0
 
     @property
     def input_key(self) -> tuple:
@@ -86,7 +88,7 @@ class Item:
 
     @property
     def weight_key(self) -> tuple:
-        return (self.group, self.n0, self.chunk)
+        return (self.group, self.n0, self.chunk, self.matrix)
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def _widths(outputs: int, columns: int) -> list[int]:
 
 def _sizes(kernel: Contraction, cut: Cut) -> tuple[int, int, int, int] | None:
     """Bytes of the buffers for weights, inputs, partial sums and results; None where a command's sizes can't hold the tile."""
-    kh, kw, channels, _ = kernel.weights.shape
+    kh, kw, channels, _ = kernel.extent
     depth = cut.kh * cut.kw * cut.channels
     if depth > LIMIT:
         return None
@@ -179,14 +181,18 @@ def _sizes(kernel: Contraction, cut: Cut) -> tuple[int, int, int, int] | None:
 
 def plan_contraction(kernel: Contraction, config: ChipConfig) -> Plan:
     """The best plan. Raises :class:`CompileError` if not even the smallest tile fits into L1."""
-    kh, kw, channels, outputs = kernel.weights.shape
+    kh, kw, channels, outputs = kernel.extent
     lanes = config.lanes(kernel.x.format)
     if lanes == 0:
         raise CompileError(f"{kernel.name}: {config.name} has no tensor format {kernel.x.format.name}")
+    if kernel.tile is not None:
+        return _forced(kernel, config, lanes)
     columns = outputs // kernel.groups
     best = None
+    one = kernel.batched or kernel.transpose_a  # matrices, each of which is one row of outputs
+    tiles = [(th, tw) for th, tw in _tile_sizes(kernel.out.h, kernel.out.w) if th == 1 or not one]
     for chunk in _chunkings(kh, kw, channels, lanes):
-        for n, (th, tw) in product(_widths(columns, config.pe_columns), list(_tile_sizes(kernel.out.h, kernel.out.w))):
+        for n, (th, tw) in product(_widths(columns, config.pe_columns), tiles):
             for outer_is_n in (True, False):
                 cut = Cut(*chunk, n, th, tw, outer_is_n)
                 sizes = _sizes(kernel, cut)
@@ -194,15 +200,36 @@ def plan_contraction(kernel: Contraction, config: ChipConfig) -> Plan:
                     continue
                 cycles = contraction_cycles(kernel, config, cut)
                 if best is None or cycles < best[0]:
-                    best = cycles, cut, sizes
+                    best = cycles, cut
     if best is None:
         raise CompileError(f"{kernel.name}: not even one output's operands fit into the {config.l1_bytes} byte of L1")
-    cycles, cut, sizes = best
-    return Plan(_items(kernel, cut), *sizes, cycles)
+    return plan_cut(kernel, config, best[1])
+
+
+def plan_cut(kernel: Contraction, config: ChipConfig, cut: Cut) -> Plan:
+    """The plan of one way to cut a contraction. Raises :class:`CompileError` if its tiles are too large."""
+    sizes = _sizes(kernel, cut)
+    if sizes is None or _total(sizes) > config.l1_bytes:
+        size = "more than a command's fields hold" if sizes is None else f"{_total(sizes)} byte of L1, {config.l1_bytes} are there"
+        raise CompileError(f"{kernel.name}: its tiles take {size}")
+    return Plan(_items(kernel, cut), *sizes, contraction_cycles(kernel, config, cut))
+
+
+def _forced(kernel: Contraction, config: ChipConfig, lanes: int) -> Plan:
+    rows, columns, channels = kernel.tile
+    kh, kw, depth, outputs = kernel.extent
+    if (kh, kw, kernel.out.h, kernel.groups) != (1, 1, 1, 1):
+        raise CompileError(f"{kernel.name}: only a plain product can be cut by hand")
+    if min(kernel.tile) < 1 or (channels < depth and channels % lanes):
+        raise CompileError(
+            f"{kernel.name}: a tile of {rows} x {columns} x {channels}; its sizes are 1 or more, the last one a multiple of the {lanes} "
+            f"that make a group of {kernel.x.format.name}"
+        )
+    return plan_cut(kernel, config, Cut(1, 1, min(channels, depth), min(columns, outputs), 1, min(rows, kernel.out.w), True))
 
 
 def _items(kernel: Contraction, cut: Cut) -> tuple[Item, ...]:
-    kh, kw, channels, outputs = kernel.weights.shape
+    kh, kw, channels, outputs = kernel.extent
     chunks = [
         Chunk(*rows, *taps, *part)
         for rows in cuts(kh, cut.kh) for taps in cuts(kw, cut.kw) for part in cuts(channels, cut.channels)
@@ -211,7 +238,7 @@ def _items(kernel: Contraction, cut: Cut) -> tuple[Item, ...]:
     rectangles = _rectangles(kernel.out.h, kernel.out.w, cut.oh, cut.ow)
     pairs = list(product(columns, rectangles)) if cut.outer_is_n else [(n, r) for r, n in product(rectangles, columns)]
     return tuple(
-        Item(group, *n, tile, chunk, index == 0, index == len(chunks) - 1)
+        Item(group, *n, tile, chunk, index == 0, index == len(chunks) - 1, tile.oh0 if kernel.batched else 0)
         for group in range(kernel.groups) for n, tile in pairs for index, chunk in enumerate(chunks)
     )
 

@@ -6,13 +6,13 @@ from compiler.emit import IN_FREE, IN_READY, OUT_FREE, OUT_READY, Buffers, Emitt
 from compiler.graph import Lanes, Map, Pool
 from compiler.moves import Address, Dimension, move
 from compiler.tiling import Rectangle, aligned, plan_map, plan_pool, span
-from rtl.formats import Format
+from rtl.formats import FLOATS, Format
 from rtl.isa import Space, VectorOp
 
 __all__ = ["emit_map", "emit_pool"]
 
 #: What never wins a maximum.
-_LEAST = {Format.UINT8: 0, Format.INT8: 0x80, Format.FP32: 0xFF800000}
+_LEAST = {Format.UINT8: 0, Format.INT8: 0x80, Format.FP32: 0xFF800000, Format.FP16: 0xFC00, Format.BF16: 0xFF80}
 
 
 def emit_pool(emit: Emitter, kernel: Pool, tag: int):
@@ -36,7 +36,7 @@ def emit_pool(emit: Emitter, kernel: Pool, tag: int):
         emit.vector(
             Lanes(()), x.format, tag, n=x.c, oh=tile.rows, ow=tile.columns, z_base=out, z_ow=pixel, z_oh=tile.columns * pixel,
             x_format=x.format, kh=kh, kw=kw, x_base=place, x_kw=dw * pixel, x_kh=dh * row, x_ow=sw * pixel, x_oh=sh * row,
-            reduce=VectorOp.FMAX if x.format is Format.FP32 else VectorOp.IMAX,
+            reduce=VectorOp.FMAX if x.format in FLOATS else VectorOp.IMAX,
             wait=[IN_READY, OUT_FREE], signal=[IN_FREE, OUT_READY],
         )
         emit.store(kernel.out, out, tile, 0, x.c, tag)

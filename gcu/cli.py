@@ -90,10 +90,16 @@ def gemm(
     dtype: Annotated[str, typer.Option("--dtype", help="fp32, tf32, fp16, bf16 or int8.")],
     a: Annotated[Path | None, typer.Option("--a", metavar="F.npy", help="A, M x K; random without it.")] = None,
     b: Annotated[Path | None, typer.Option("--b", metavar="F.npy", help="B, K x N; random without it.")] = None,
-    out_dtype: Annotated[str | None, typer.Option("--out-dtype", help="Format of C; as A by default, int32 for int8.")] = None,
+    out_dtype: Annotated[str | None, typer.Option("--out-dtype", help="Format of C: fp32, fp16, bf16; int32 or int8 from int8.")] = None,
     out: Annotated[Path | None, typer.Option("-o", metavar="C.npy", help="Where to write C.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of random operands.")] = 1,
     memory: Annotated[str, typer.Option("--memory", help="ideal: operands in L1; hbm: everything from L3 to L3.")] = "ideal",
+    transpose_a: Annotated[bool, typer.Option("--transpose-a", help="A is stored K x M; the hardware transposes.")] = False,
+    transpose_b: Annotated[bool, typer.Option("--transpose-b", help="B is stored N x K; the hardware transposes.")] = False,
+    special: Annotated[float, typer.Option("--special", metavar="SHARE", help="Share of infinities, NaNs, subnormals, zeros.")] = 0.0,
+    scale: Annotated[float | None, typer.Option("--scale", metavar="S", help="With --out-dtype int8: C = sum * S, saturated.")] = None,
+    skip_zero: Annotated[bool, typer.Option("--skip-zero", help="Let rows of zeros pass by the array.")] = False,
+    tile: Annotated[str | None, typer.Option("--tile", metavar="MxNxK", help="With hbm: the size of one command.")] = None,
     on: On = "golden,verilator",
     config: Config = "small",
     waves: Waves = False,
@@ -108,7 +114,8 @@ def gemm(
 
     command(
         m, n, k, dtype, chosen, a=a, b=b, out_dtype=out_dtype, out=out, seed=seed, memory=memory, on=parse_backends(on, waves=waves),
-        json_to=json_to, waves=waves,
+        json_to=json_to, waves=waves, transpose_a=transpose_a, transpose_b=transpose_b, special=special, scale=scale,
+        skip_zero=skip_zero, tile=tile,
     )
 
 

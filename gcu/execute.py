@@ -68,7 +68,7 @@ def wave_files(names: Iterable[str], folder: Path) -> list[Path]:
 
 
 def check_outcomes(workload: Workload, outcomes: dict[str, Outcome], folder: Path) -> dict:
-    """Raises :class:`CheckFailed` if a job failed, a DRAM rule was broken, or two simulators disagree in cycles.
+    """Raises :class:`CheckFailed` if a job failed, a DRAM rule was broken, or two back ends disagree in INT8 overflows or in cycles.
 
     Returns what the offline checker says of the DRAM command trace, if there is one.
     """
@@ -78,6 +78,11 @@ def check_outcomes(workload: Workload, outcomes: dict[str, Outcome], folder: Pat
                 raise CheckFailed(f"{name}: job {number} ended with {job.status.name}: {job.error}")
         if outcome.violations:
             raise CheckFailed(f"{name}: the DRAM device saw {outcome.violations} broken rules")
+    flags = {name: [job.overflow for job in outcome.jobs] for name, outcome in outcomes.items()}
+    for name, found in flags.items():
+        reference = next(iter(flags))
+        if found != flags[reference]:
+            raise CheckFailed(f"the overflow register after each job: {found} in {name}, {flags[reference]} in {reference}")
     timed = [(name, outcome) for name, outcome in outcomes.items() if outcome.clocks is not None]
     for name, outcome in timed[1:]:
         first, reference = timed[0]

@@ -1,68 +1,47 @@
 """`gcu gemm`: one matrix product, C = A x B, on the chip."""
 
-from dataclasses import dataclass
+import math
 from pathlib import Path
 
 import numpy as np
 
-from compiler.assembler import Program, assemble
-from compiler.compile import compile_graph
-from compiler.errors import CompileError
-from compiler.graph import Contraction, Graph, Tensor
-from compiler.moves import Address, Dimension, move
 from gcu.errors import BadInput, CheckFailed
 from gcu.execute import check_outcomes, claimed, describe, execute, stalls
+from gcu.operands import DTYPES, OUTPUTS, STORED, Operand, load, random
 from gcu.output import check_writable, console, table, write_json
+from gcu.product import Product, check_room, from_l1, from_l3
 from gcu.wave_picture import show_waves
 from rtl.config import ChipConfig
-from rtl.formats import CONTAINER_BYTES, Format
-from rtl.isa import Engine, Space, TensorMode
-from rtl.tensor.formats import IMPLEMENTED
-from sim.job import Job
+from rtl.formats import Format
+from rtl.isa import Engine
 from sim.tools import build_folder
-from sim.workload import Outcome, Segment, Workload
+from sim.workload import Outcome
 
 __all__ = ["gemm"]
-
-DTYPES = {
-    "fp32": (Format.FP32, np.float32), "tf32": (Format.TF32, np.float32), "fp16": (Format.FP16, np.float16),
-    "bf16": (Format.BF16, np.uint16), "int8": (Format.INT8, np.int8),
-}
-_RESULTS = {Format.FP32: np.float32, Format.INT32: np.int32, Format.FP16: np.float16, Format.BF16: np.uint16}
-_NATURAL = {Format.FP32: "fp32", Format.TF32: "fp32", Format.FP16: "fp16", Format.BF16: "bf16", Format.INT8: "int32"}
-
-#: L3 places of the ideal-memory workload: images, operands, result.
-_IMAGES, _DATA = 0x0000, 0x4000
-
-
-@dataclass(frozen=True)
-class Product:
-    """Operands of one product, and what is asked of it."""
-
-    m: int
-    n: int
-    k: int
-    format: Format
-    result: Format
-    a: np.ndarray
-    b: np.ndarray
 
 
 def gemm(
     m: int, n: int, k: int, dtype: str, config: ChipConfig, *, a: Path | None = None, b: Path | None = None, out_dtype: str | None = None,
     out: Path | None = None, seed: int = 1, memory: str = "ideal", on: list[str], json_to: str | None = None, waves: bool = False,
+    transpose_a: bool = False, transpose_b: bool = False, special: float = 0.0, scale: float | None = None, skip_zero: bool = False,
+    tile: str | None = None,
 ) -> dict:
     """Runs the product; raises :class:`CheckFailed` if the back ends disagree."""
     check_writable("-o", out)
     check_writable("--json", json_to)
-    product = _product(m, n, k, dtype, config, a, b, out_dtype, seed, memory)
-    workload, measured = (_ideal if memory == "ideal" else _hbm)(product, config)
+    first, second, result = _operands(m, n, k, dtype, config, out_dtype, memory, transpose_a, transpose_b)
+    if not 0 <= special <= 1:
+        raise BadInput(f"--special: {special} is not a share, 0 to 1")
+    rng = np.random.default_rng(seed)
+    a_codes, b_codes = (random(rng, each, special) if path is None else load(path, each) for each, path in ((first, a), (second, b)))
+    product = Product(first, second, result, a_codes, b_codes, _scale(scale, result), skip_zero, _tile(tile, memory))
+    workload, measured = (from_l1 if memory == "ideal" else from_l3)(product, config)
     folder = build_folder() / "runs" / f"gemm_{m}x{n}x{k}_{dtype}_{config.name}_{memory}"
     with claimed(folder):
         outcomes = execute(workload, on, folder, waves=waves)
         dram = check_outcomes(workload, outcomes, folder)
         results = {
-            name: np.frombuffer(outcome.reads[0], _RESULTS[product.result]).reshape(m, n) for name, outcome in outcomes.items()
+            name: np.frombuffer(outcome.reads[0], STORED[product.result]).reshape(m, n) for name, outcome in outcomes.items()
         }
         first = next(iter(results))
         for name, result in results.items():
@@ -87,119 +66,49 @@ def gemm(
         return report
 
 
-def _product(m, n, k, dtype, config, a, b, out_dtype, seed, memory) -> Product:
+def _operands(m, n, k, dtype, config, out_dtype, memory, transpose_a, transpose_b) -> tuple[Operand, Operand, Format]:
+    """A, B and the format of C. Raises :class:`BadInput` for what can't be."""
     for name, value in (("M", m), ("N", n), ("K", k)):
         if not 1 <= value <= 65535:
             raise BadInput(f"{name}: {value} is not in 1 to 65535")
     if dtype not in DTYPES:
         raise BadInput(f"--dtype: {dtype!r} is not one of {', '.join(DTYPES)}")
-    format, kind = DTYPES[dtype]
+    format = DTYPES[dtype]
     if config.lanes(format) == 0:
         raise BadInput(f"--dtype: configuration {config.name} has no {dtype}; it has {', '.join(config.formats).lower()}")
-    if format not in IMPLEMENTED:
-        known = ", ".join(name for name, (each, _) in DTYPES.items() if each in IMPLEMENTED)
-        raise BadInput(f"--dtype: the tensor core runs {known} so far, not {dtype}")
-    natural = _NATURAL[format]
-    if out_dtype not in (None, natural):
-        raise BadInput(f"--out-dtype: {dtype} gives {natural}, not {out_dtype}")
-    result = Format[natural.upper()]
-    _check_room(m, n, k, format, result, config, memory)
-    rng = np.random.default_rng(seed)
-    operands = []
-    for name, path, shape in (("--a", a, (m, k)), ("--b", b, (k, n))):
-        operands.append(_random(rng, shape, kind) if path is None else _load(name, path, shape, np.dtype(kind)))
-    return Product(m, n, k, format, result, *operands)
+    choice = {each.name.lower(): each for each in OUTPUTS[format]}
+    if out_dtype is not None and out_dtype not in choice:
+        raise BadInput(f"--out-dtype: {dtype} gives {', '.join(choice)}, not {out_dtype}")
+    result = OUTPUTS[format][0] if out_dtype is None else choice[out_dtype]
+    first, second = Operand("a", format, m, k, transpose_a), Operand("b", format, k, n, transpose_b)
+    check_room(first, second, result, config, memory)
+    return first, second, result
 
 
-def _sizes(m: int, n: int, k: int, format: Format, result: Format) -> list[int]:
-    """Bytes of A, B and C, in whole lines of 16 byte."""
-    e, r = CONTAINER_BYTES[format], CONTAINER_BYTES[result]
-    return [-(-size // 16) * 16 for size in (m * k * e, k * n * e, m * n * r)]
-
-
-def _check_room(m: int, n: int, k: int, format: Format, result: Format, config: ChipConfig, memory: str):
-    """Raises :class:`BadInput` for a product that doesn't fit, before its operands are made."""
-    size = sum(_sizes(m, n, k, format, result))
-    if size > config.l3_bytes:
-        raise BadInput(f"A, B and C take {size} byte, but device memory of {config.name} has {config.l3_bytes}; take smaller matrices")
-    if memory == "ideal" and size > config.l1_bytes:
-        raise BadInput(
-            f"A, B and C take {size} byte, but L1 of {config.name} has {config.l1_bytes}; --memory hbm runs it tiled through L3"
-        )
-
-
-def _random(rng: np.random.Generator, shape, kind) -> np.ndarray:
-    """Codes over their whole range; floats of all magnitudes around one."""
-    if kind is np.int8:
-        return rng.integers(-128, 128, shape, dtype=np.int8)
-    return (rng.standard_normal(shape) * np.exp2(rng.integers(-4, 5, shape))).astype(kind)
-
-
-def _load(name: str, path: Path, shape, dtype: np.dtype) -> np.ndarray:
-    try:
-        with path.open("rb") as stream:
-            value = np.load(stream, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadInput(f"{name} {path}: {getattr(error, 'strerror', None) or 'not an .npy file'}") from None
-    except MemoryError:
-        raise BadInput(f"{name} {path}: larger than this machine's memory") from None
-    if not isinstance(value, np.ndarray):
-        raise BadInput(f"{name} {path}: an .npz archive; one .npy array is needed")
-    if value.dtype != dtype or value.shape != shape:
-        raise BadInput(f"{name} {path}: {value.dtype} {list(value.shape)} given, {dtype} {list(shape)} needed")
+def _scale(scale: float | None, result: Format) -> float | None:
+    """The factor from INT32 sums to INT8, 1 by default; None where C isn't INT8."""
+    if result is not Format.INT8:
+        if scale is not None:
+            raise BadInput("--scale: only sums that become int8 are scaled; add --out-dtype int8")
+        return None
+    with np.errstate(over="ignore"):
+        value = 1.0 if scale is None else float(np.float32(scale))
+    if not (math.isfinite(value) and value > 0):
+        raise BadInput(f"--scale: {scale} is not a positive number in the range of float32")
     return value
 
 
-def _ideal(product: Product, config: ChipConfig) -> tuple[Workload, int]:
-    """Three jobs: A and B into L1, the product (the one that is measured), C out of L1."""
-    m, n, k = product.m, product.n, product.k
-    e, r = CONTAINER_BYTES[product.format], CONTAINER_BYTES[product.result]
-    sizes = _sizes(m, n, k, product.format, product.result)
-    a_l1, b_l1, c_l1 = 0, sizes[0], sizes[0] + sizes[1]
-    a_l3, b_l3, c_l3 = _DATA, _DATA + sizes[0], -(-(_DATA + sizes[0] + sizes[1]) // 256) * 256
-    load, multiply, store = Program(), Program(), Program()
-    for source, target, count in ((a_l3, a_l1, m * k), (b_l3, b_l1, k * n)):
-        move(load, Address(Space.L3, source), Address(Space.L1, target), [Dimension(count, e, e)], e, 1)
-    move(store, Address(Space.L1, c_l1), Address(Space.L3, c_l3), [Dimension(m * n, r, r)], r, 3)
-    multiply.set(
-        Engine.TENSOR, mode=TensorMode.const({"a_format": product.format, "d_format": product.result}), tag=2, kh=1, kw=1, channels=k,
-        ow=m, oh=1, n=n, batch=1, a_base=a_l1, a_c=config.lanes(product.format) * e, a_ow=k * e, b_base=b_l1, b_k=n * e, d_base=c_l1,
-        d_ow=n * r,
-    )
-    multiply.run(Engine.TENSOR)
-    segments, jobs = [Segment(a_l3, product.a.tobytes()), Segment(b_l3, product.b.tobytes())], []
-    place = _IMAGES
-    for program in (load, multiply, store):
-        program.end()
-        image = assemble(config, {0: program}).to_bytes()
-        segments.append(Segment(place, image))
-        jobs.append(Job(place, 0, 0))
-        place += -(-len(image) // 256) * 256
-    assert place <= _DATA
-    return Workload(config, tuple(segments), tuple(jobs), ((c_l3, m * n * r),), "ideal", recorded_jobs=3), 1
-
-
-def _hbm(product: Product, config: ChipConfig) -> tuple[Workload, int]:
-    """One job, tiled by the compiler, everything from L3 to L3."""
-    m, n, k = product.m, product.n, product.k
-    a = Tensor("A", 1, m, k, product.format, (m, k))
-    c = Tensor("C", 1, m, n, product.result, (m, n))
-    weights = product.b[None, None]
+def _tile(text: str | None, memory: str) -> tuple[int, int, int] | None:
+    """The sizes M x N x K of a command, from the option."""
+    if text is None:
+        return None
+    if memory != "hbm":
+        raise BadInput("--tile: with --memory ideal one command does the whole product; take --memory hbm")
     try:
-        compiled = compile_graph(Graph("gemm", [Contraction("gemm", ("gemm",), a, c, weights)], [a], [c]), config)
-    except CompileError as error:
-        raise BadInput(str(error)) from None
-    place = compiled.end
-    arguments = place
-    a_l3 = arguments + 256
-    c_l3 = -(-(a_l3 + a.bytes) // 256) * 256
-    segments = [Segment(address, data) for address, data in compiled.segments]
-    segments.append(Segment(arguments, np.array([a_l3, c_l3], "<u4").tobytes()))
-    segments.append(Segment(a_l3, product.a.tobytes()))
-    try:
-        return Workload(config, tuple(segments), (Job(compiled.image, arguments, 2),), ((c_l3, c.bytes),), "hbm"), 0
-    except ValueError as error:
-        raise BadInput(str(error)) from None
+        rows, columns, depth = (int(part) for part in text.split("x"))
+    except ValueError:
+        raise BadInput(f"--tile: {text!r} is not MxNxK, three sizes") from None
+    return rows, columns, depth
 
 
 def _report(product: Product, config: ChipConfig, memory: str, outcomes: dict[str, Outcome], measured: int, seed: int) -> dict:
@@ -207,7 +116,8 @@ def _report(product: Product, config: ChipConfig, memory: str, outcomes: dict[st
     peak = config.macs_per_cycle(product.format)
     report = {
         "m": product.m, "n": product.n, "k": product.k, "dtype": product.format.name.lower(), "out_dtype": product.result.name.lower(),
-        "config": config.name, "memory": memory, "seed": seed, "cycles": None, "macs": macs, "peak_macs_per_cycle": peak,
+        "config": config.name, "memory": memory, "seed": seed, "transpose_a": product.a.transposed, "transpose_b": product.b.transposed,
+        "cycles": None, "macs": macs, "peak_macs_per_cycle": peak,
         "utilisation": None, "stalls": {}, "bit_exact": len(outcomes) > 1, "backends": describe(outcomes),
     }
     timed = next((outcome for outcome in outcomes.values() if outcome.clocks is not None), None)

@@ -8,6 +8,8 @@ import numpy as np
 from compiler.compile import Binding, Compiled
 from gcu.errors import BadInput
 from gcu.examples import Example
+from rtl.formats import Format
+from sim.golden.formats import encode
 
 __all__ = ["Samples", "from_example", "from_file", "random"]
 
@@ -63,7 +65,9 @@ def random(compiled: Compiled, count: int, seed: int) -> Samples:
     values = {}
     for binding in compiled.inputs:
         shape = (count, *binding.shape)
-        if np.issubdtype(binding.dtype, np.integer):
+        if binding.tensor.format is Format.BF16:
+            values[binding.name] = encode(rng.standard_normal(shape), Format.BF16)
+        elif np.issubdtype(binding.dtype, np.integer):
             limits = np.iinfo(binding.dtype)
             values[binding.name] = rng.integers(limits.min, limits.max + 1, shape, dtype=binding.dtype)
         else:

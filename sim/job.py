@@ -40,9 +40,11 @@ class ErrorInfo:
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended. `cycles` is JOB_CYCLES and `total` JOB_TOTAL; both are None on the golden model, which has no time."""
+    """How a job ended. `cycles` is JOB_CYCLES and `total` JOB_TOTAL; both are None on the golden model, which has no time.
+    `overflow` is the register OVERFLOW at its end, a bit per SIP."""
 
     status: Status
     error: ErrorInfo | None = None
     cycles: int | None = None
     total: int | None = None
+    overflow: int = 0

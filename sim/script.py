@@ -18,7 +18,7 @@ ENGINES = (Engine.TENSOR, Engine.VECTOR, Engine.DATA, Engine.SEQUENCER)
 
 _RECORD = (
     HostRegister.JOB_STATUS, HostRegister.JOB_CYCLES, HostRegister.JOB_TOTAL, HostRegister.ERROR_CAUSE, HostRegister.ERROR_ADDRESS,
-    HostRegister.ERROR_PC, HostRegister.ERROR_COMMAND_LO, HostRegister.ERROR_COMMAND_HI,
+    HostRegister.ERROR_PC, HostRegister.ERROR_COMMAND_LO, HostRegister.ERROR_COMMAND_HI, HostRegister.OVERFLOW,
 )
 
 
@@ -71,7 +71,7 @@ class Script:
         self.write(HostRegister.INTERRUPT_ENABLE, 1 << Interrupt.JOB_DONE)
 
     def job(self, job: Job, limit: int):
-        """Rings in one job, waits for its end and reads status, cycles, error record and counters."""
+        """Rings in one job, waits for its end and reads status, cycles, error record, overflows and counters."""
         for register, value in (
             (HostRegister.JOB_IMAGE, job.image), (HostRegister.JOB_ARGS, job.args), (HostRegister.JOB_ARG_COUNT, job.arg_count),
             (HostRegister.JOB_MASK, job.mask), (HostRegister.JOB_PARTITION, job.partition), (HostRegister.JOB_PUSH, 1),
@@ -88,6 +88,7 @@ class Script:
                 for cause in Cause:
                     self.read(counter_address(lane, engine, cause))
         self.write(HostRegister.ERROR_CAUSE, 0)
+        self.write(HostRegister.OVERFLOW, 0)
         self.write(HostRegister.INTERRUPT, (1 << Interrupt.JOB_DONE) | (1 << Interrupt.ERROR))
 
     def finish(self):
@@ -112,11 +113,11 @@ class Script:
         self._check_identity(log)
         results, counters = [], []
         for place in self._jobs:
-            status, cycles, total, cause, address, pc, low, high = log[place : place + len(_RECORD)]
+            status, cycles, total, cause, address, pc, low, high, overflow = log[place : place + len(_RECORD)]
             error = None
             if Status(status) is not Status.OK:
                 error = ErrorInfo(Status(cause & 0xFF), cause >> 8 & 0xFF, Engine(cause >> 16 & 3), address, pc, low | high << 32)
-            results.append(JobResult(Status(status), error, cycles, total))
+            results.append(JobResult(Status(status), error, cycles, total, overflow))
             values = iter(log[place + len(_RECORD) :])
             counters.append({
                 (lane, engine): {kind: next(values) for kind in Cause} for lane in range(self.config.sips + 1) for engine in ENGINES

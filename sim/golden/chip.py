@@ -34,6 +34,8 @@ class GoldenChip:
         Every command executed since the start of the last job.
     error
         The first error record since :meth:`clear_error`.
+    overflow
+        The register OVERFLOW: a bit per SIP, set since :meth:`clear_overflow` by an INT8 sum that left int32.
     """
 
     def __init__(self, config: ChipConfig):
@@ -44,20 +46,30 @@ class GoldenChip:
         self.windows = [(0, config.l3_bytes)] * config.partitions
         self.trace: list[Executed] = []
         self.error: ErrorInfo | None = None
+        self.overflow = 0
 
     def clear_error(self):
         """What the host does by writing ERROR_CAUSE."""
         self.error = None
 
+    def clear_overflow(self):
+        """What the host does by writing OVERFLOW."""
+        self.overflow = 0
+
     def run(self, job: Job) -> JobResult:
-        """Runs one job to its end, good or bad. `error` of the result is the job's own; the chip keeps the first one."""
+        """Runs one job to its end, good or bad. `error` of the result is the job's own; the chip keeps the first one. `overflow` of
+        the result is the chip's at that time."""
         self.trace = []
         try:
             self._schedule(list(self._launch(job)))
         except JobError as error:
             self.error = self.error or error.info
-            return JobResult(error.info.status, error.info)
-        return JobResult(Status.OK)
+            return JobResult(error.info.status, error.info, overflow=self.overflow)
+        return JobResult(Status.OK, overflow=self.overflow)
+
+    def _record(self, executed: Executed):
+        self.trace.append(executed)
+        self.overflow |= executed.overflow << executed.sip
 
     # Launch
 
@@ -84,7 +96,7 @@ class GoldenChip:
                 spaces = {Space.L2: self.l2, Space.L3: self.l3}
                 if index < self.config.sips:
                     spaces[Space.L1] = self.l1[index]
-                yield Sip(self.config, index, base, program, arguments, events, spaces, window, self.trace.append)
+                yield Sip(self.config, index, base, program, arguments, events, spaces, window, self._record)
 
     @staticmethod
     def _refusal(sip: int, fault: Fault) -> JobError:

@@ -13,7 +13,7 @@ from sim.golden import float32
 from sim.golden.dot import check_align, fused_sum
 from sim.golden.formats import decode, dtype_of, exponent_of
 
-__all__ = ["groups", "matmul"]
+__all__ = ["groups", "matmul", "overflows"]
 
 #: Elements of a block of results: a dozen of temporaries of 8 byte each stay in the second-level cache.
 _BLOCK = 8192
@@ -139,3 +139,27 @@ def matmul(
         if shape[0] > shape[1]:  # the longer side innermost
             return float32.pack(_float(format, right, left, start.T, steps, align, toward_zero).T)
         return float32.pack(_float(format, left, right, start, steps, align, toward_zero))
+
+
+def overflows(a, b, c, *, lanes: int, unsigned_a: bool = False, tap: int | None = None) -> bool:
+    """Whether the exact sum of a group of INT8 products and its accumulator leaves int32 anywhere in A x B + C: the sticky flag.
+
+    Parameters as for :func:`matmul`. Up to the first group that overflows the accumulators are exact, so the exact sums up to each
+    group decide. Few results come near the limits: bounds on their partial sums leave out the others.
+    """
+    low, high = -(1 << 31), (1 << 31) - 1
+    start = np.asarray(c).view(np.int32).astype(np.int64)
+    left, right = (a if unsigned_a else a.view(np.int8)).astype(np.float64), np.ascontiguousarray(b).view(np.int8).astype(np.float64)
+    bound = a.shape[1] * (255 if unsigned_a else 128) * 128
+    if not start.size or (start.max() + bound <= high and start.min() - bound >= low):
+        return False
+    total, reach = left @ right, np.abs(left) @ np.abs(right)
+    suspects = np.argwhere((start + (reach + total) / 2 > high) | (start - (reach - total) / 2 < low))
+    ends = [group.stop - 1 for group in groups(a.shape[1], lanes, tap)]
+    step = max(_WIDEN // max(a.shape[1], 1), 1)
+    for first in range(0, len(suspects), step):
+        rows, columns = suspects[first : first + step].T
+        sums = np.cumsum(left[rows] * right[:, columns].T, axis=1)[:, ends] + start[rows, columns, None]
+        if (sums > high).any() or (sums < low).any():
+            return True
+    return False

@@ -14,12 +14,13 @@ class Outcome:
     """Status of one command and the first failing address, where the status has one.
 
     `rows` are the 32-bit results of a tensor command with `to_vector`: an array [rows, columns] for each batch and N tile, in the
-    order in which the tensor core sends them.
+    order in which the tensor core sends them. `overflow` says that the exact sum of an INT8 group and its accumulator left int32.
     """
 
     status: Status = Status.OK
     address: int = 0
     rows: list[np.ndarray] | None = None
+    overflow: bool = False
 
 
 class Fault(Exception):

@@ -20,6 +20,7 @@ def run(workload: Workload, *, folder: Path | None = None, waves=None, progress=
     jobs = []
     for job in workload.jobs:
         jobs.append(chip.run(job))
+        chip.clear_overflow()  # as the simulators' script does
         if progress is not None:
             progress(len(jobs))
     reads = [chip.l3[address : address + size].tobytes() for address, size in workload.reads]

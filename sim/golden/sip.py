@@ -19,13 +19,14 @@ __all__ = ["Executed", "JobError", "Sip"]
 
 @dataclass(frozen=True)
 class Executed:
-    """One command that was executed. `macs` is the number of products of a tensor command, else 0."""
+    """One command that was executed. `macs` is the number of products of a tensor command, else 0; `overflow` its sticky flag."""
 
     sip: int
     engine: Engine
     tag: int
     words: tuple[int, ...]
     macs: int = 0
+    overflow: bool = False
 
 
 class JobError(Exception):
@@ -137,18 +138,18 @@ class Sip:
         started = self.current[engine]
         if started is None:
             return False
-        command = started.command
+        command, overflow = started.command, False
         match engine:
             case Engine.TENSOR:
                 partner = self.current[Engine.VECTOR]
                 if not command.mode.to_vector:
-                    tensor.execute(self.config, command, self.spaces[Space.L1])
+                    overflow = tensor.execute(self.config, command, self.spaces[Space.L1]).overflow
                 elif partner is None or not vector.accepts(self.config, partner.command, command):
                     return False
                 else:
-                    rows = tensor.execute(self.config, command, self.spaces[Space.L1])
-                    vector.execute(self.config, partner.command, self.spaces[Space.L1], rows)
-                    self._complete(Engine.TENSOR, tensor.macs(command))
+                    outcome = tensor.execute(self.config, command, self.spaces[Space.L1])
+                    vector.execute(self.config, partner.command, self.spaces[Space.L1], outcome.rows)
+                    self._complete(Engine.TENSOR, tensor.macs(command), outcome.overflow)
                     self._complete(Engine.VECTOR)
                     return True
             case Engine.VECTOR:
@@ -157,13 +158,13 @@ class Sip:
                 vector.execute(self.config, command, self.spaces[Space.L1])
             case Engine.DATA:
                 data_engine.execute(command, self.spaces)
-        self._complete(engine, tensor.macs(command) if engine is Engine.TENSOR else 0)
+        self._complete(engine, tensor.macs(command) if engine is Engine.TENSOR else 0, overflow)
         return True
 
-    def _complete(self, engine: Engine, macs: int = 0):
+    def _complete(self, engine: Engine, macs: int = 0, overflow: bool = False):
         started = self.current[engine]
         self.current[engine] = None
-        self.record(Executed(self.index, engine, started.command.tag, started.queued.words, macs))
+        self.record(Executed(self.index, engine, started.command.tag, started.queued.words, macs, overflow))
         try:
             self.events[started.queued.target].signal(started.queued.signal)
         except Fault as fault:

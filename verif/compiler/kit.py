@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -17,7 +18,8 @@ __all__ = ["Builder", "execute", "run_model", "scale_of"]
 ALIGN = 256
 _ELEMENT = {
     np.dtype(np.int8): TensorProto.INT8, np.dtype(np.uint8): TensorProto.UINT8, np.dtype(np.float32): TensorProto.FLOAT,
-    np.dtype(np.float16): TensorProto.FLOAT16, np.dtype(np.int32): TensorProto.INT32,
+    np.dtype(np.float16): TensorProto.FLOAT16, np.dtype(np.int32): TensorProto.INT32, np.dtype(np.float64): TensorProto.DOUBLE,
+    np.dtype(ml_dtypes.bfloat16): TensorProto.BFLOAT16,
 }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from compiler.assembler import Program, Reg
+from rtl.formats import Format
 from rtl.isa import ISA_VERSION, DataOp, Engine, Instruction, Opcode, Space, Status
 from sim.golden.chip import GoldenChip
 from sim.job import ErrorInfo, Job
@@ -189,7 +190,7 @@ def test_event_overflow_by_a_command(chip):
     (D, dict(mode={"op": 9}), Status.UNDEFINED_OPCODE, 0),
     (D, dict(mode={"op": DataOp.FILL}), Status.SIZE, 0),
     (D, dict(mode={"op": DataOp.FILL}, dst_base=TINY.l1_bytes, **{f"size{d}": 1 for d in range(5)}), Status.ADDRESS, TINY.l1_bytes),
-    (Engine.TENSOR, dict(mode={"transpose_a": 1}), Status.UNSUPPORTED, 0),
+    (Engine.TENSOR, dict(mode={"d_format": Format.INT8}), Status.UNSUPPORTED, 0),
     (Engine.VECTOR, dict(mode={"ops": 1}, ops01=33), Status.UNDEFINED_OPCODE, 0),
     (Engine.VECTOR, dict(n=1, ow=1, oh=1, kw=1, kh=1, x_ow=1), Status.ALIGNMENT, 0),
 ])

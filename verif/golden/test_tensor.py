@@ -162,18 +162,17 @@ def test_chunks_change_nothing(l1, monkeypatch):
 
 
 END = TINY.l1_bytes
+TA, TB = {"transpose_a": 1}, {"transpose_b": 1}
 BAD = {
     "A is INT32": (dict(mode={"a_format": Format.INT32}), Status.UNSUPPORTED, 0),
     "A is format 7": (dict(mode={"a_format": 7}), Status.UNSUPPORTED, 0),
     "D is TF32": (dict(mode={"d_format": Format.TF32}), Status.UNSUPPORTED, 0),
     "D is INT32 of a floating A": (dict(mode={"d_format": Format.INT32}), Status.UNSUPPORTED, 0),
     "D must be legal with to_vector too": (dict(mode={"d_format": Format.INT8, "to_vector": 1}), Status.UNSUPPORTED, 0),
-    "transposed A": (dict(mode={"transpose_a": 1}), Status.UNSUPPORTED, 0),
-    "transposed B": (dict(mode={"transpose_b": 1}), Status.UNSUPPORTED, 0),
     **{f"no {size}": ({size: 0}, Status.SIZE, 0) for size in ("kh", "kw", "channels", "ow", "oh", "n", "batch")},
     "65536 rows": (dict(ow=65536), Status.SIZE, 0),
     "K of 65536": (dict(kh=256, kw=256, channels=1), Status.SIZE, 0),
-    "codes before sizes": (dict(mode={"transpose_a": 1}, n=0), Status.UNSUPPORTED, 0),
+    "codes before sizes": (dict(mode={"d_format": Format.INT8}, n=0), Status.UNSUPPORTED, 0),
     "sizes before alignment": (dict(n=0, a_base=A + 1), Status.SIZE, 0),
     **{f"odd {word}": ({word: 2}, Status.ALIGNMENT, 0) for word in (
         "a_base", "a_c", "a_kw", "a_kh", "a_ow", "a_oh", "a_batch", "b_base", "b_k", "b_batch", "d_base", "d_ow", "d_oh", "d_batch")},
@@ -185,6 +184,14 @@ BAD = {
     "B beyond": (dict(b_base=END), Status.ADDRESS, END + 4 * 8 * 3 - 1),
     "C beyond": (dict(mode={"accumulate": 1}, c_base=END), Status.ADDRESS, END + 4 * 4 * 3 - 1),
     "D beyond": (dict(d_base=0xFFFFFFFC), Status.ADDRESS, 0xFFFFFFFC + 4 * 4 * 3 - 1),
+    # 8 channels of 4 rows, 40 byte apart; 3 columns of 8 rows, 36 byte apart.
+    "transposed A beyond": (dict(mode=TA, a_base=END - 7 * 40 - 12, a_c=40), Status.ADDRESS, END + 3),
+    "transposed A below": (dict(mode=TA, a_base=7 * 40 - 4, a_c=-40), Status.ADDRESS, 2**32 - 4),
+    "transposed B beyond": (dict(mode=TB, b_base=END - 2 * 36 - 28, b_k=36), Status.ADDRESS, END + 3),
+    "transposed B below": (dict(mode=TB, b_base=2 * 36 - 4, b_k=-36), Status.ADDRESS, 2**32 - 4),
+    "transposed A, odd a_c": (dict(mode=TA, a_c=42), Status.ALIGNMENT, 0),
+    "transposed B, odd b_k": (dict(mode=TB, b_k=38), Status.ALIGNMENT, 0),
+    "transposed A before B": (dict(mode=TA | TB, a_base=END, b_base=END, a_c=4, b_k=4), Status.ADDRESS, END + 43),
     "products don't wrap": (dict(batch=2, a_batch=-(1 << 31)), Status.ADDRESS, 2**32 + A - (1 << 31)),
     "wide products don't wrap": (dict(ow=65535, d_ow=1 << 30), Status.ADDRESS, D + 65534 * (1 << 30) + 11),
 }
@@ -203,7 +210,9 @@ def test_bad_command(l1, case):
 
 @pytest.mark.parametrize("over", [
     dict(c_base=END + 1, c_ow=3), dict(mode={"to_vector": 1}, d_base=END + 1, d_ow=3), dict(mode={"skip_zero": 1}),
-    dict(mode={"align": AlignMode.RZ24}), dict(a_base=END - 128), dict(mode={"reserved": 5}), dict(tag=0xFFFFFFFF),
+    dict(mode={"align": AlignMode.RZ24}), dict(a_base=END - 128), dict(mode=TA, a_ow=3, a_base=END - 7 * 40 - 16, a_c=40),
+    dict(mode=TA, a_ow=1 << 30, a_c=-40, a_base=7 * 40), dict(mode=TB, b_k=36, b_base=END - 2 * 36 - 32),
+    dict(mode={"reserved": 5}), dict(tag=0xFFFFFFFF),
 ])
 def test_good_command(l1, over):
     assert tensor.run(TINY, gemm(4, 3, 8, **over), l1).status is Status.OK

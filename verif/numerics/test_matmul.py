@@ -8,7 +8,7 @@ import pytest
 from rtl.formats import Format
 from sim.golden import matmul as module
 from sim.golden.dot import dot
-from sim.golden.matmul import groups, matmul
+from sim.golden.matmul import groups, matmul, overflows
 from verif.numerics import exact
 from verif.numerics.operands import centred, mixed
 
@@ -115,6 +115,29 @@ def test_int8(k, unsigned_a, seed):
         assert (matmul(format, a, b, start, lanes=8) == want).all()
 
 
+@pytest.mark.parametrize("unsigned_a", (False, True))
+@pytest.mark.parametrize("lanes, tap", [(8, 60), (4, 60), (8, 5), (4, 12)])
+def test_overflow_flag(lanes, tap, unsigned_a, seed, monkeypatch):
+    """Sums that start near the limits, against exact sums group by group; most walk over the limit and back, or don't reach it."""
+    rng = np.random.default_rng([seed, lanes, tap])
+    seen = set()
+    for number in range(60):
+        a, b = rng.integers(0, 256, (3, 60), np.uint8), rng.integers(0, 256, (60, 4), np.uint8)
+        near = rng.integers(0, 2 ** int(rng.integers(15, 25)), (3, 4))
+        c = np.where(rng.integers(0, 2, (3, 4)), 2**31 - 1 - near, near - 2**31).astype(np.int32).view(np.uint32)
+        monkeypatch.setattr(module, "_WIDEN", int(rng.choice([60, 200, 1 << 22])))
+        total, left = c.view(np.int32).astype(object), False
+        for start in range(0, 60, tap):
+            for first in range(start, start + tap, lanes):
+                part = slice(first, min(first + lanes, start + tap))
+                x = (a[:, part] if unsigned_a else a[:, part].view(np.int8)).astype(object)
+                total = total + x @ b[part].view(np.int8).astype(object)
+                left |= bool(((total >= 2**31) | (total < -(2**31))).any())
+        assert overflows(a, b, c, lanes=lanes, unsigned_a=unsigned_a, tap=tap) == left, number
+        seen.add(left)
+    assert seen == {False, True}
+
+
 def test_groups_restart_at_every_tap():
     assert [(part.start, part.stop) for part in groups(12, 4, 6)] == [(0, 4), (4, 6), (6, 10), (10, 12)]
     assert [(part.start, part.stop) for part in groups(5, 8)] == [(0, 5)]
@@ -146,4 +169,6 @@ def test_speed(format, seed):
         a, b = (mixed(rng, format, (size, size)) for _ in range(2))
     start = time.process_time()
     matmul(format, a, b, lanes=8 if format is Format.INT8 else lanes_of(format))
-    assert size**3 / (time.process_time() - start) > RATES[format]
+    rate = size**3 / (time.process_time() - start)
+    print(f"golden model, {format.name}: {rate / 1e6:.0f} million MAC/s")
+    assert rate > RATES[format]

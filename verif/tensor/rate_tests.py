@@ -124,7 +124,7 @@ async def in_a_row(dut):
     for name in params()["in_a_row"]:
         bench.free = 0
         jobs = [bench.product(Format[name], _d_format(Format[name]), 32, 32, 32, tag) for tag in range(1, 5)]
-        since = bench.monitor.changes[-1][0] + 1
+        since = max((at + 1 for at, *_ in bench.monitor.changes), default=0)
         for command, _ in jobs:
             bench.driver.push(encode(command))
         for command, due in jobs:
