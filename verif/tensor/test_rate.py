@@ -4,7 +4,7 @@ import pytest
 
 from rtl.config import PRESETS
 from rtl.tensor.core import TensorCore
-from verif.common.tiers import long_on_verilator
+from verif.common.tiers import long_on_icarus
 
 TESTS = "verif.tensor.rate_tests"
 
@@ -27,7 +27,7 @@ def _run(bench, config: str, cases: list, in_a_row: list, testcase=None):
 
 
 def test_rate(bench, request):
-    long_on_verilator(request, bench)
+    long_on_icarus(request, bench)
     _run(bench, "tiny", TINY, ["FP16"])
 
 
