@@ -39,7 +39,7 @@ async def _random(dut, name: str, stalls: tuple[float, int]):
         assert all(outcome.status is Status.OK for outcome in outcomes)
         skipped += bench.skipped(commands)
         count -= len(commands)
-    assert skipped, "no row was skipped"
+    assert skipped or params()["commands"] < 100, "no row was skipped"
     bench.coverage.export()
 
 
