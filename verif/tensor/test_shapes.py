@@ -6,6 +6,7 @@ import pytest
 
 from rtl.config import PRESETS
 from rtl.tensor.core import TensorCore
+from verif.common.tiers import long_on_icarus
 
 TESTS = "verif.tensor.shapes_tests"
 
@@ -16,8 +17,9 @@ def _results(bench, simulator: str, config: str, products: int, tilings: int) ->
     return json.loads((run / "results.json").read_text())
 
 
-def test_tilings(bench):
+def test_tilings(bench, request):
     """On `tiny`, one simulator at a time: a tiling changes no bit."""
+    long_on_icarus(request, bench)
     assert len(_results(bench, bench.simulator, "tiny", 1, 1)) == 18
 
 
