@@ -42,7 +42,7 @@ def longest(module: dict, library: Library | None) -> dict[str, Path]:
         for place, bit in enumerate(net["bits"]):
             if not isinstance(bit, str) and (bit not in names or net["hide_name"] < names[bit][1]):
                 names[bit] = (f"{name}[{place}]" if len(net["bits"]) > 1 else name, net["hide_name"])
-    cells, inputs, ends, load = [], [], [], defaultdict(float)
+    cells, ends, load = [], [], defaultdict(float)
     starts: dict[str, dict[int, list[_Arrival | None]]] = {"in": {}, "reg": {}}
     for port in module["ports"].values():
         for bit in port["bits"]:
