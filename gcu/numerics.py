@@ -200,7 +200,8 @@ def _generate(operation: Operation, format: str, op: str, count: int, seed: int,
             target.write(lines_of(operands, digits))
             done += len(operands)
             update(done)
-    report: dict = {"format": format, "op": op, "fields": [name for name, _ in operation.fields], "vectors": count, "seed": seed, "file": out}
+    names = [name for name, _ in operation.fields]
+    report = {"format": format, "op": op, "fields": names, "vectors": count, "seed": seed, "file": out}
     (console(json_to) if out != "-" else console("-")).print(f"{out}: {count:,} vectors of {op} {format}, seed {seed}")
     write_json(report, json_to)
     return report
