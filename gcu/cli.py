@@ -124,7 +124,7 @@ def numerics(
     format: Annotated[str, typer.Option("--format", help="fp32, tf32, fp16, bf16, int8, int32.")],
     op: Annotated[str, typer.Option("--op", help="fma, dot, convert or requant.")],
     out: Annotated[str, typer.Option("-o", metavar="FILE", help="Where the results go, one a line; - for standard output.")],
-    vectors: Annotated[str | None, typer.Option("--vectors", metavar="FILE", help="Operands, one operation a line; - for standard input.")] = None,
+    vectors: Annotated[str | None, typer.Option("--vectors", metavar="FILE", help="Operands, a line each; - for stdin.")] = None,
     align: Annotated[int | None, typer.Option("--align", help="dot: alignment width; 40, or 23 to 25 (compatibility).")] = None,
     rounding: Annotated[str | None, typer.Option("--round", help="dot: rne, or rz in the compatibility mode.")] = None,
     unsigned_a: Annotated[bool, typer.Option("--unsigned-a", help="dot of int8: a is unsigned.")] = False,
@@ -151,7 +151,7 @@ def numerics(
 @app.command()
 def ppa(
     block: Annotated[str | None, typer.Option("--block", help="One block (pe, tensor, vector, ...); all without it.")] = None,
-    liberty: Annotated[Path | None, typer.Option("--liberty", metavar="FILE", help="Cells: a .lib or .lib.gz file; generic gates without it.")] = None,
+    liberty: Annotated[Path | None, typer.Option("--liberty", metavar="FILE", help="Cells: a .lib or .lib.gz; else generic gates.")] = None,
     config: Config = "small",
     json_to: Json = None,
 ):
@@ -160,6 +160,20 @@ def ppa(
     from gcu.ppa import ppa as command
 
     command(block, chosen, liberty=liberty, json_to=json_to)
+
+
+@app.command()
+def bench(
+    only: Annotated[str | None, typer.Option("--only", metavar="WHAT", help="gemm, numerics, speed or ppa; all without it.")] = None,
+    liberty: Annotated[Path | None, typer.Option("--liberty", metavar="FILE", help="Cells for ppa: a .lib or .lib.gz file.")] = None,
+    config: Config = "small",
+    json_to: Json = None,
+):
+    """Measure what the project promises, and judge it by its bars."""
+    chosen = _config(config)
+    from gcu.bench import bench as command
+
+    command(only, chosen, liberty=liberty, json_to=json_to)
 
 
 def main():

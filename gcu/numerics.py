@@ -88,8 +88,10 @@ def operation_of(
         raise BadInput(f"--format: {op} has {', '.join(_OPS[op])}, not {format!r}")
     floating = op == "dot" and format != "int8"
     for option, given, wanted, of in (
-        ("--align", align is not None, floating, "dot of tf32, fp16 and bf16"), ("--round", round is not None, floating, "dot of tf32, fp16 and bf16"),
-        ("--unsigned-a", unsigned_a, op == "dot" and format == "int8", "dot of int8"), ("--from", source is not None, op == "convert", "convert"),
+        ("--align", align is not None, floating, "dot of tf32, fp16 and bf16"),
+        ("--round", round is not None, floating, "dot of tf32, fp16 and bf16"),
+        ("--unsigned-a", unsigned_a, op == "dot" and format == "int8", "dot of int8"),
+        ("--from", source is not None, op == "convert", "convert"),
         ("--mode", mode is not None, op == "requant", "requant"), ("--unsigned-out", unsigned_out, op == "requant", "requant"),
     ):
         if given and not wanted:
@@ -198,14 +200,15 @@ def _generate(operation: Operation, format: str, op: str, count: int, seed: int,
             target.write(lines_of(operands, digits))
             done += len(operands)
             update(done)
-    report = {"format": format, "op": op, "fields": [name for name, _ in operation.fields], "vectors": count, "seed": seed, "file": out}
+    names = [name for name, _ in operation.fields]
+    report = {"format": format, "op": op, "fields": names, "vectors": count, "seed": seed, "file": out}
     (console(json_to) if out != "-" else console("-")).print(f"{out}: {count:,} vectors of {op} {format}, seed {seed}")
     write_json(report, json_to)
     return report
 
 
 def _report(operation: Operation, format: str, op: str, config: ChipConfig, runners: list[Runner], count: int, seconds: float) -> dict:
-    report = {"format": format, "op": op, "config": config.name, "fields": [name for name, _ in operation.fields]}
+    report: dict = {"format": format, "op": op, "config": config.name, "fields": [name for name, _ in operation.fields]}
     if isinstance(operation, Dot) and operation.format in (Format.TF32, Format.FP16, Format.BF16):
         report |= {"align": operation.align, "round": "rz" if operation.toward_zero else "rne"}
     if isinstance(operation, Dot) and op == "dot" and format == "int8":

@@ -153,8 +153,9 @@ def _print(report: dict, json_to: str | None):
     rows = [
         [
             row["block"], row["formats"] or "", row["form"], number(row["area_um2"] if with_library else row["transistors"]),
-            number(row["nand2"]), number(row["cells"]), number(row["flip_flops"]), number(row["sram_bits"]),
-            *(number(row[key], 2 if with_library else 0) for key in ("combinational", "register_to_register", "period")), number(row["seconds"]),
+            *(number(row[key]) for key in ("nand2", "cells", "flip_flops", "sram_bits")),
+            *(number(row[key], 2 if with_library else 0) for key in ("combinational", "register_to_register", "period")),
+            number(row["seconds"]),
         ]
         for row in report["blocks"]
     ]

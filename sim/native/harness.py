@@ -58,8 +58,9 @@ def build(text: str, sources: Sequence[Path] = (), *, top: str = "bench", harnes
     defines = ["-DVM_TRACE=1", f"-DVM_TRACE_FST={int(fst)}"] if traced else []
     libraries = ["-lz", "-llz4"] if fst else []
     _run(
-        ["g++", "-std=c++17", "-O2", "-fPIC", "-shared", *defines, f"-I{root}/include", f"-I{root}/include/vltstd", "-I.", "-o", f"{top}.so",
-         str(harness), "-Wl,--whole-archive", f"libV{top}.a", "-Wl,--no-whole-archive", "libverilated.a", *libraries, "-lpthread"],
+        ["g++", "-std=c++17", "-O2", "-fPIC", "-shared", *defines, f"-I{root}/include", f"-I{root}/include/vltstd", "-I.",
+         "-o", f"{top}.so", str(harness), "-Wl,--whole-archive", f"libV{top}.a", "-Wl,--no-whole-archive", "libverilated.a", *libraries,
+         "-lpthread"],
         work, env, log,
     )
     folder.parent.mkdir(parents=True, exist_ok=True)

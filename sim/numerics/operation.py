@@ -190,7 +190,9 @@ class Requantise(_Lane):
 
     @property
     def fields(self):
-        return (("acc", 8), ("scale", 8), ("zero", 2)) if self.rule == "onnx" else (("acc", 8), ("multiplier", 8), ("shift", 2), ("zero", 2))
+        if self.rule == "onnx":
+            return (("acc", 8), ("scale", 8), ("zero", 2))
+        return (("acc", 8), ("multiplier", 8), ("shift", 2), ("zero", 2))
 
     load = Format.INT32
 

@@ -1,4 +1,4 @@
-"""Synthesis of a component: RTLIL straight from Amaranth, Yosys, ABC with a delay-oriented script, cells of a Liberty library or generic gates.
+"""Synthesis of a component: RTLIL straight from Amaranth, Yosys, ABC with a delay-oriented script; cells of a library or generic gates.
 
 Repeated blocks (:class:`rtl.common.once.EmitOnce`) stay modules of their own and are counted as often as they occur; all else is flattened.
 SRAMs stay black boxes and are counted in bits.
@@ -100,8 +100,8 @@ def _commands(folder: Path, srams: bool, kept: list[str], library: Library | Non
         commands += [f"read_verilog -sv -DSYNTHESIS {folder / 'srams.sv'}", "blackbox sram_*"]
     commands += [
         "hierarchy -top dut", "proc -norom", *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in kept), "flatten",
-        "setattr -unset init */w:*", "opt -full", "memory -nomap", "memory_map", "wreduce", "peepopt", "opt_clean", "booth", "alumacc", "opt",
-        f"techmap -map +/techmap.v{choice}", "opt -full", "simplemap",
+        "setattr -unset init */w:*", "opt -full", "memory -nomap", "memory_map", "wreduce", "peepopt", "opt_clean", "booth",
+        "alumacc", "opt", f"techmap -map +/techmap.v{choice}", "opt -full", "simplemap",
     ]
     abc = f"abc -exe {share.parent / 'yosys-abc'}"
     if library:
@@ -117,7 +117,7 @@ def _commands(folder: Path, srams: bool, kept: list[str], library: Library | Non
 
 def _ties(library: Library) -> str:
     high, low = (
-        next((f"{cell.name} {pin}" for cell in library.cells.values() for pin, f in cell.outputs.items() if not cell.inputs and f == value), "")
+        next((f"{c.name} {pin}" for c in library.cells.values() for pin, f in c.outputs.items() if not c.inputs and f == value), "")
         for value in "10"
     )
     return f"-hicell {high} -locell {low}" if high and low else ""
@@ -150,8 +150,8 @@ def _summary(modules: dict, srams: dict[str, str], library: Library | None, abc_
 
 #: CMOS transistors of generic gates, static and complementary; a flip-flop is two latches of transmission gates with their clock inverters.
 _TRANSISTORS = {
-    "$_NOT_": 2, "$_BUF_": 4, "$_NAND_": 4, "$_NOR_": 4, "$_AND_": 6, "$_OR_": 6, "$_ANDNOT_": 6, "$_ORNOT_": 6, "$_XOR_": 12, "$_XNOR_": 12,
-    "$_MUX_": 12, "$_DFF_P_": 24,
+    "$_NOT_": 2, "$_BUF_": 4, "$_NAND_": 4, "$_NOR_": 4, "$_AND_": 6, "$_OR_": 6, "$_ANDNOT_": 6, "$_ORNOT_": 6,
+    "$_XOR_": 12, "$_XNOR_": 12, "$_MUX_": 12, "$_DFF_P_": 24,
 }
 
 

@@ -8,7 +8,7 @@ time 0 with a sharp edge, whatever they drive; outputs carry no load of their ow
 from collections import defaultdict
 from dataclasses import dataclass
 
-from sim.synthesis.liberty import Arc, Library
+from sim.synthesis.liberty import Arc, Library, Table
 
 __all__ = ["KINDS", "Path", "longest"]
 
@@ -37,12 +37,14 @@ _Arrival = tuple[float, float, str, int]
 
 def longest(module: dict, library: Library | None) -> dict[str, Path]:
     """The longest path of each of :data:`KINDS` that there is, in a module of Yosys's JSON."""
-    names = {}
+    names: dict[int, tuple[str, int]] = {}
     for name, net in module["netnames"].items():
         for place, bit in enumerate(net["bits"]):
             if not isinstance(bit, str) and (bit not in names or net["hide_name"] < names[bit][1]):
                 names[bit] = (f"{name}[{place}]" if len(net["bits"]) > 1 else name, net["hide_name"])
-    cells, inputs, ends, load = [], [], [], defaultdict(float)
+    cells: list = []
+    ends: list[tuple[int, str, list[Table] | None]] = []
+    load: defaultdict[int | None, float] = defaultdict(float)
     starts: dict[str, dict[int, list[_Arrival | None]]] = {"in": {}, "reg": {}}
     for port in module["ports"].values():
         for bit in port["bits"]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rtl.formats import FLOATS, Format
 from sim.numerics.operation import Convert, Dot, Fma, Operation, Requantise
-from verif.numerics.operands import centred, corners, mixed, random_codes
+from verif.numerics.operands import centred, mixed, random_codes
 
 __all__ = ["FMA_GRID", "fma_corners", "vectors"]
 
