@@ -1,131 +1,167 @@
-"""The PE alone: FP32 against gmpy2, INT8 against integers, `c` passing unchanged, weights swapped under way."""
+"""The PE alone, against exact arithmetic: every format, formats in turn without bubbles, weights that change under way."""
+
+import itertools
 
 import cocotb
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from rtl.formats import Format
-from rtl.tensor.pe import PE_STAGES
+from rtl.isa import AlignMode
+from rtl.tensor.control import ACCUMULATOR_STAGE, PE_STAGES, RowControl
 from verif.common.clock import start
 from verif.common.params import config, params, rng
-from verif.tensor.referee import float_operand, float_operations, fma, int_dot
+from verif.tensor.pe_operations import Operation, byte_operations, dot_operations, float_corners, pack_lanes, single_operations
+
+_FOUR = (Format.TF32, Format.FP16, Format.BF16)
+_CONTROL = RowControl.as_shape().size
 
 
 class Feeder:
-    """Drives one row a cycle at most, loads the next weights under way, and compares every result."""
+    """Drives one row a cycle at most with the weights of its own, and compares every result and every overflow.
 
-    def __init__(self, dut, random, gaps: float):
-        self.dut, self.random, self.gaps = dut, random, gaps
-        self.floating = self.integer = 0
-        self.expected: list = []
+    Weights take two cycles: they fill the shadow register, by a line or by words over the cycles before, then the swap makes them active
+    for the row of the next cycle. So each row computes while the next one's weights move.
+    """
+
+    def __init__(self, dut, random, gaps: float, words: float):
+        self.dut, self.random, self.gaps, self.words = dut, random, gaps, words
+        self.bits = len(dut.a)
+        self.stages = [0] * PE_STAGES
+        self.accumulators = [0] * (ACCUMULATOR_STAGE + 1)
+        self.expected: list = [None] * PE_STAGES
+        self.held: int | None = None
         self.seen = 0
-        self.bytes = len(dut.strobe)
 
-    async def cycle(self, row=None, load=None, swap=False):
-        """One clock. `row` is (kind, a, c, unsigned, expected); `load` is (word, strobe)."""
-        dut = self.dut
+    async def cycle(self, operation: Operation | None = None, line: int | None = None, word: tuple[int, int] | None = None, swap=False):
+        dut, random = self.dut, self.random
         await FallingEdge(dut.clk)
-        kind = row[0] if row else None
-        self.floating = self.floating << 1 & 0xF | (kind == "float")
-        self.integer = self.integer << 1 & 0xF | (kind == "integer")
-        dut.float_stage.value, dut.integer_stage.value = self.floating, self.integer
-        # What is not a row is noise: the enables alone decide.
-        _, dut.a.value, dut.c.value, dut.a_unsigned.value, due = row or (
-            None, self.random.getrandbits(8 * self.bytes), self.random.getrandbits(32), self.random.getrandbits(1), None,
-        )  # fmt: skip
-        dut.weight.value, dut.strobe.value = load or (self.random.getrandbits(32), 0)
+        # What is not a row is noise: `enable` alone decides.
+        control, a, c = random.getrandbits(_CONTROL) & ~1, random.getrandbits(self.bits), random.getrandbits(32)
+        if operation is not None:
+            control = RowControl.const({
+                "enable": 1, "a_format": operation.format, "align": operation.align, "lanes": operation.lanes,
+            }).as_bits()  # fmt: skip
+            a, c = pack_lanes(operation.format, operation.a, self.bits, random), operation.c
+        self.stages = [control, *self.stages[:-1]]
+        self.accumulators = [c, *self.accumulators[:-1]]
+        dut.a.value, dut.c.value = a, self.accumulators[ACCUMULATOR_STAGE]
+        dut.control.value = sum(row << _CONTROL * stage for stage, row in enumerate(self.stages))
+        dut.line.value, dut.take_line.value = random.getrandbits(self.bits) if line is None else line, line is not None
+        dut.weight.value, dut.strobe.value = word or (random.getrandbits(32), 0)
         dut.swap.value = int(swap)
-        self.expected.append(due)
+        self.expected.append(operation)
         await ReadOnly()
-        if len(self.expected) > PE_STAGES:
-            due = self.expected.pop(0)
-            if due is not None:
-                got = int(dut.result.value)
-                assert got == due[1], f"{due[0]}: got {got:08x}, expected {due[1]:08x}"
-                self.seen += 1
+        done = self.expected.pop(0)
+        got = int(dut.overflow.value)
+        if done is None:
+            assert not got, "overflow without a row"
+            if self.held is not None:
+                assert int(dut.result.value) == self.held, "the result moved without a row"
+        else:
+            result = int(dut.result.value)
+            due = done.due(config())
+            assert (result, got) == due, f"{done}: got {result:08x} {got}, expected {due[0]:08x} {due[1]}"
+            self.held = result
+            self.seen += 1
 
-    async def rows(self, rows, weights: list[int]):
-        """A pass: the rows, while the words of the next pass's `weights` are loaded; then the swap."""
-        loads = [(word, 0xF << 4 * number) for number, word in enumerate(weights)]
-        rows = list(rows)
-        while rows or loads:
-            stall = self.random.random() < self.gaps
-            load = loads.pop() if loads and self.random.random() < 0.5 else None
-            await self.cycle(None if stall or not rows else rows.pop(0), load)
-        await self.cycle(swap=True)
+    async def run(self, operations):
+        """Every operation once; some cycles are gaps, some weights come word by word in cycles of their own."""
+        waiting = None
+        count = 0
+        for operation in itertools.chain(operations, (None,)):
+            # The row before, whose weights were swapped in, enters now.
+            line = None if operation is None else pack_lanes(operation.format, operation.b, self.bits, self.random)
+            while self.random.random() < self.gaps:
+                await self.cycle()
+            if operation is None:
+                await self.cycle(waiting)
+                break
+            count += 1
+            if self.random.random() < self.words:
+                order = self.random.sample(range(0, self.bits, 8), self.bits // 8)
+                for place in order:
+                    word = (line >> place & 0xFF) << place % 32
+                    await self.cycle(waiting, word=(word, 1 << place // 8))
+                    waiting = None
+                await self.cycle(swap=True)
+            else:
+                await self.cycle(waiting, line=line)
+                await self.cycle(swap=True)
+            waiting = operation
+        for _ in range(PE_STAGES + 1):
+            await self.cycle()
+        assert self.seen == count
+
+    async def stream(self, operations):
+        """As `run`, one row a cycle: the line of row n + 2 fills and the weights of row n + 1 are swapped in while row n enters."""
+        rows = list(operations)
+        for number in range(-2, len(rows)):
+            following = rows[number + 2] if number + 2 < len(rows) else None
+            line = None if following is None else pack_lanes(following.format, following.b, self.bits, self.random)
+            await self.cycle(rows[number] if number >= 0 else None, line=line, swap=-1 <= number < len(rows) - 1)
+        for _ in range(PE_STAGES + 1):
+            await self.cycle()
+        assert self.seen == len(rows)
+
+
+def _all(random, count: int):
+    """Streams of every format of the chip."""
+    chip = config()
+    for format in chip.operand_formats:
+        if format is Format.FP32:
+            yield single_operations(random, count)
+        elif format is Format.INT8:
+            yield byte_operations(chip, random, 2 * count)
+        else:
+            yield dot_operations(chip, format, random, count)
 
 
 @cocotb.test()
-async def fp32(dut):
-    await start(dut, 400_000)
-    random = rng("fp32")
-    feeder = Feeder(dut, random, 0)
-    # Each operation needs weights of its own, so a pass is one row here: stages hold rows of different passes.
-    operations = list(float_operations(random, params()["float_operations"]))
-    bits = 8 * feeder.bytes
-    await feeder.cycle(load=(operations[0][1], 0xF))
-    await feeder.cycle(swap=True, load=(operations[1][1], 0xF))
-    for index, (a, b, c) in enumerate(operations):
-        following = operations[index + 2][1] if index + 2 < len(operations) else 0
-        noise = random.getrandbits(bits) & ~0xFFFFFFFF
-        row = ("float", a | noise, c, random.getrandbits(1), (f"{a:08x} * {b:08x} + {c:08x}", fma(a, b, c)))
-        await feeder.cycle(row, (following, 0xF), swap=True)
-    for _ in range(PE_STAGES + 1):
-        await feeder.cycle()
-    assert feeder.seen == len(operations)
-
-
-def _signed(byte: int) -> int:
-    return byte - 256 if byte > 127 else byte
+async def streams(dut):
+    """Each format by itself, one row a cycle, weights that change for every row."""
+    count = params()["operations"]
+    await start(dut, 40 * count + 20_000)
+    random = rng("streams")
+    for operations in _all(random, count):
+        await Feeder(dut, random, 0, 0).stream(operations)
 
 
 @cocotb.test()
-async def int8(dut):
-    await start(dut, 100_000)
-    random = rng("int8")
-    feeder = Feeder(dut, random, 0.2)
-    lanes = config().lanes(Format.INT8)
-    passes = [[random.choice((0, 1, 0x7F, 0x80, 0xFF, random.getrandbits(8))) for _ in range(lanes)] for _ in range(params()["passes"] + 1)]
-    words = [[int.from_bytes(bytes(p[i : i + 4]), "little") for i in range(0, lanes, 4)] for p in passes]
-    await feeder.rows([], words[0])
-    count = 0
-    for number, weights in enumerate(passes[:-1]):
-        rows = []
-        for _ in range(random.randint(1, 12)):
-            unsigned = random.getrandbits(1)
-            a = [random.choice((0, 1, 0x7F, 0x80, 0xFF, random.getrandbits(8))) for _ in range(lanes)]
-            c = random.choice((0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, random.getrandbits(32)))
-            operands = a if unsigned else [_signed(x) for x in a]
-            due = int_dot(operands, [_signed(w) for w in weights], c)
-            rows.append(("integer", int.from_bytes(bytes(a), "little"), c, unsigned, (f"{a} * {weights} + {c}", due)))
-            # A row without lanes: what comes in goes out.
-            if random.random() < 0.2:
-                rows.append(("integer", 0, c, unsigned, ("pass", c)))
-        count += len(rows)
-        await feeder.rows(rows, words[number + 1])
-    for _ in range(PE_STAGES + 1):
-        await feeder.cycle()
-    assert feeder.seen == count
+async def classes(dut):
+    """Every pair of classes of the formats with four products."""
+    await start(dut, 60_000)
+    random = rng("classes")
+    for format in config().operand_formats:
+        if format in _FOUR:
+            await Feeder(dut, random, 0, 0).stream(float_corners(format, random))
 
 
 @cocotb.test()
 async def mixed(dut):
-    """FP32 rows and rows that pass, in turn: a chain of PEs at the end of a tap."""
-    await start(dut, 20_000)
+    """The format changes from row to row; rows without a lane; gaps full of noise; weights by line and by words."""
+    count = params()["operations"] // 4
+    await start(dut, 100 * count + 20_000)
     random = rng("mixed")
-    feeder = Feeder(dut, random, 0.2)
-    weights = [float_operand(random) for _ in range(41)]
-    await feeder.rows([], weights[:1])
-    count = 0
-    for number, weight in enumerate(weights[:-1]):
-        rows = []
-        for _ in range(random.randint(1, 12)):
-            a, c = float_operand(random), float_operand(random)
-            if random.random() < 0.5:
-                rows.append(("float", a, c, 0, (f"{a:08x} * {weight:08x} + {c:08x}", fma(a, weight, c))))
-            else:
-                rows.append(("integer", 0, c, 0, ("pass", c)))
-        count += len(rows)
-        await feeder.rows(rows, [weights[number + 1]])
-    for _ in range(PE_STAGES + 1):
-        await feeder.cycle()
-    assert feeder.seen == count
+    pool = [operation for operations in _all(random, count) for operation in itertools.islice(operations, count)]
+    # A row without a lane passes `c`.
+    pool += [operation._replace(lanes=0) for operation in random.sample(pool, count // 4)]
+    random.shuffle(pool)
+    await Feeder(dut, random, 0, 0).stream(pool)
+    await Feeder(dut, random, 0.3, 0.3).run(pool[: count // 2])
+
+
+@cocotb.test()
+async def chain(dut):
+    """Each result is the accumulator of the next operation, as in a tile that waits for itself: toward zero it never grows past the
+    exact sum, and no bit depends on what else is in the pipeline.
+    """
+    await start(dut, 20_000)
+    random = rng("chain")
+    for operations in _all(random, 40):
+        c = 0
+        for operation in itertools.islice(operations, 40):
+            step = operation._replace(c=c)
+            await Feeder(dut, random, 0, 0).stream([step])
+            c = step.due(config())[0]
+            if step.align is AlignMode.OWN and random.random() < 0.1:
+                c = 0

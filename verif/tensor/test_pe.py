@@ -1,30 +1,67 @@
-"""Runs the PE's testbench, and shows that it can fail."""
+"""Runs the PE's testbench on several sets of formats, and shows that it can fail."""
+
+import dataclasses
 
 import pytest
 
 from rtl.config import PRESETS
-from rtl.tensor.int8 import IntegerDot
 from rtl.tensor.pe import ProcessingElement
 from verif.common.fault import Fault
 
 TESTS = "verif.tensor.pe_tests"
+TINY = PRESETS["tiny"]
+
+#: Sets of formats, and other alignment widths: what is left out must not be missed.
+SUBSETS = {
+    "fp32": {"formats": ["FP32"]},
+    "fp16": {"formats": ["FP16"], "align": 30},
+    "bf16": {"formats": ["BF16"], "align": 48},
+    "int8": {"formats": ["INT8"]},
+    "int8_4": {"formats": ["INT8"], "int8_lanes": 4},
+    "fp16_int8": {"formats": ["FP16", "INT8"], "align": 23},
+    "fp32_int8": {"formats": ["FP32", "INT8"]},
+    "i10": {"formats": ["FP32", "FP16", "BF16", "INT8"], "int8_lanes": 4},
+    "no_fp32": {"formats": ["TF32", "BF16", "INT8"]},
+}
 
 
-@pytest.mark.parametrize("config", ["tiny", "i10_slice"])
-def test_pe(bench, config):
-    bench.run(ProcessingElement(PRESETS[config]), TESTS, params={"config": config, "float_operations": 4000, "passes": 60})
+def run(bench, changes: dict, operations: int, **options):
+    config = dataclasses.replace(TINY, name="custom", **changes)
+    bench.run(ProcessingElement(config), TESTS, params={"config": {"base": "tiny", **changes}, "operations": operations}, **options)
+
+
+def test_pe(bench):
+    run(bench, {}, 300)
+
+
+@pytest.mark.parametrize("name", ["fp16", "int8_4", "i10"])
+def test_subset(bench, name):
+    if bench.simulator == "verilator":
+        pytest.skip("one simulator is enough for what is left out; the long tier runs both")
+    run(bench, SUBSETS[name], 60)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SUBSETS)
+def test_subset_long(bench, name):
+    run(bench, SUBSETS[name], 2000)
 
 
 @pytest.mark.long
 def test_pe_long(bench):
-    bench.run(ProcessingElement(PRESETS["tiny"]), TESTS, params={"config": "tiny", "float_operations": 300_000, "passes": 5000})
+    run(bench, {}, 60_000)
 
 
-def test_pe_fault(bench):
-    fault = Fault(ProcessingElement(PRESETS["tiny"]), "result", 0, after=300)
-    bench.run(fault, TESTS, params={"config": "tiny", "float_operations": 1000, "passes": 60}, expect_failure=True)
+@pytest.mark.parametrize(("port", "bit"), [("result", 0), ("overflow", 0)])
+def test_pe_fault(bench, port, bit):
+    if bench.simulator == "verilator":
+        pytest.skip("the fault is in the design; one simulator shows it")
+    fault = Fault(ProcessingElement(TINY), port, bit, after=300)
+    bench.run(fault, TESTS, params={"config": "tiny", "operations": 100}, expect_failure=True, testcase="streams")
 
 
-def test_lanes():
-    with pytest.raises(ValueError, match=r"^lanes: 3 is not a positive even number$"):
-        IntegerDot(3)
+def test_key():
+    """PEs of one module must be equal: what decides their contents is in the key."""
+    assert ProcessingElement(TINY).key == ProcessingElement(PRESETS["small"]).key
+    for changes in (*SUBSETS.values(), {"align": 41}, {"int8_lanes": 4}):
+        assert ProcessingElement(dataclasses.replace(TINY, **changes)).key != ProcessingElement(TINY).key
