@@ -16,6 +16,7 @@ from pathlib import Path
 import pyosys
 from amaranth.lib import wiring
 
+from sim.synthesis.fanout import buffer_registers
 from sim.synthesis.liberty import Library
 from sim.synthesis.timing import Path as TimingPath
 from sim.synthesis.timing import longest
@@ -125,6 +126,9 @@ def _ties(library: Library) -> str:
 
 def _summary(modules: dict, srams: dict[str, str], library: Library | None, abc_delay: float | None) -> Synthesis:
     result = Synthesis(abc_delay=abc_delay)
+    if library:
+        for module in modules.values():
+            buffer_registers(module, library)
     kinds: Counter[str] = Counter()
     _count(modules, "dut", 1, kinds)
     for kind, count in kinds.items():
