@@ -94,7 +94,7 @@ def _parse_line(line: bytes, where: str, fields: Sequence[tuple[str, int]]) -> l
     for word, (field, digits) in zip(words, fields, strict=False):
         if len(word) != digits or any(_NIBBLES[character] == _NO_DIGIT for character in word):
             shown = word[:40].decode("ascii", "backslashreplace")
-            raise BadInput(f"{where}: {field} is {shown!r}; {digits} hexadecimal digits are needed")
+            raise BadInput(f"{where}: {field} is '{shown}'; {digits} hexadecimal digits are needed")
         values.append(int(word, 16))
     return values
 
