@@ -46,6 +46,7 @@ class Stage(EmitOnce):
 class Stages(wiring.Component):
     a: In(4)
     q: Out(3)
+    data: Out(8)
 
     def elaborate(self, platform):
         m = Module()
@@ -53,7 +54,7 @@ class Stages(wiring.Component):
             m.submodules[f"stage_{index}"] = stage = Stage()
             m.d.comb += [stage.a.eq(self.a[index]), stage.b.eq(self.a[index + 1]), self.q[index].eq(stage.q)]
         m.submodules.sram = sram = Sram(width=8, depth=64)
-        m.d.comb += [sram.enable.eq(self.a[0]), sram.address.eq(self.a), sram.write.eq(1), sram.write_data.eq(self.a)]
+        m.d.comb += [sram.enable.eq(self.a[0]), sram.address.eq(self.a), sram.write_data.eq(self.a), self.data.eq(sram.read_data)]
         return m
 
 
