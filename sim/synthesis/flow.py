@@ -112,7 +112,7 @@ def _commands(folder: Path, srams: bool, kept: list[str], library: Library | Non
             f"hilomap -singleton {_ties(library)}" if _ties(library) else "opt_clean",
         ]
     else:
-        commands += ["dfflegalize -cell $_DFF_P_ x", "opt", f"-o {folder / 'abc.log'} {abc} -g {_GENERIC_GATES}"]
+        commands += ["dfflegalize -cell $_DFF_P_ x", "opt -nodffe -nosdff", f"-o {folder / 'abc.log'} {abc} -g {_GENERIC_GATES}"]
     return [*commands, "opt_clean -purge", f"write_json {folder / 'netlist.json'}"]
 
 
