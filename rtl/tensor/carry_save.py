@@ -2,15 +2,35 @@
 
 from amaranth import C, Cat, Module, Signal, Value
 
-__all__ = ["compress"]
+__all__ = ["carries", "compress"]
 
 
-def compress(m: Module, rows: list[Value], width: int, name: str) -> tuple[Value, Value]:
+def carries(m: Module, generate: Value, propagate: Value, name: str) -> tuple[Value, Value]:
+    """For each place, whether a carry leaves the places up to it without one coming in, and whether one that comes in goes through.
+
+    A prefix tree after Sklansky: as many levels as the width has bits in its binary logarithm.
+    """
+    width = len(generate)
+    for level in range((width - 1).bit_length()):
+        half = 1 << level
+        blocks_g, blocks_p = [], []
+        for low in range(0, width, 2 * half):
+            middle, high = min(low + half, width), min(low + 2 * half, width)
+            g, p = generate[middle - 1].replicate(high - middle), propagate[middle - 1].replicate(high - middle)
+            blocks_g += [generate[low:middle], generate[middle:high] | propagate[middle:high] & g]
+            blocks_p += [propagate[low:middle], propagate[middle:high] & p]
+        generate, propagate = (Signal(width, name=f"{name}_{kind}{level}") for kind in ("generate", "propagate"))
+        m.d.comb += [generate.eq(Cat(blocks_g)), propagate.eq(Cat(blocks_p))]
+    return generate, propagate
+
+
+def compress(m: Module, rows: list[Value], width: int, name: str, ones: tuple = ()) -> tuple[Value, Value]:
     """Two numbers whose sum is that of `rows`, modulo 2^`width`: full adders in as few levels as three-to-two allows.
 
-    The last rows of the list pass the fewest levels: late terms belong there.
+    The last rows of the list pass the fewest levels: late terms belong there. `ones` are single bits to add, one for each full adder
+    at most: the lowest place of its carries is free.
     """
-    rows = list(rows)
+    rows, free = list(rows), list(ones)
     level = 0
     while len(rows) > 2:
         done = []
@@ -19,7 +39,7 @@ def compress(m: Module, rows: list[Value], width: int, name: str) -> tuple[Value
             a, b, c = rows[3 * group : 3 * group + 3]
             half, sum_, carry = (Signal(width, name=f"{name}_{part}{level}_{group}") for part in ("half", "sum", "carry"))
             m.d.comb += [
-                half.eq(a ^ b), sum_.eq(half ^ c), carry.eq(Cat(C(0, 1), (a & b) | (c & half))),
+                half.eq(a ^ b), sum_.eq(half ^ c), carry.eq(Cat(free.pop(0) if free else C(0, 1), (a & b) | (c & half))),
             ]  # fmt: skip
             done += [sum_, carry]
         rows = done + rows[len(rows) - left :] if left else done

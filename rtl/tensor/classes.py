@@ -46,7 +46,7 @@ class Classes(wiring.Component):
             sign, zero, infinite = a.sign ^ b.sign, a.zero | b.zero, a.infinite | b.infinite
             signs.append(sign & part)
             with m.If(~zero & part):
-                # FP32's offset of the bias is one more than twice... see `Unpack.high` for FP16.
+                # ea + eb - 127 + EXPONENT_OFFSET; for FP16 (bias 15) `Unpack.high` adds the 224 that lack.
                 m.d.comb += self.exponent[index].eq(a.exponent + b.exponent + 1)
             nan.append(part & (a.nan | b.nan | zero & infinite))
             plus.append(part & infinite & ~sign)

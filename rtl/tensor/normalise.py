@@ -11,6 +11,9 @@ from rtl.tensor.frame import EXPONENT_OFFSET, Frame
 
 __all__ = ["Normalise"]
 
+#: A significand and the bit below it, which with the OR of the rest decides the rounding.
+_KEPT = 25
+
 
 class Normalise(wiring.Component):
     """`result` = magnitude * 2^exponent rounded to FP32, or what special values decide.
@@ -36,27 +39,44 @@ class Normalise(wiring.Component):
         frame = self._frame
         # Places that the magnitude may move left, at most, until its highest bit has the weight of the smallest normal number.
         limit = Signal(range(-512, 512))
-        m.d.comb += limit.eq(self.exponent - EXPONENT_OFFSET + (frame.top - 1 - frame.unit) - 1)
+        m.d.comb += limit.eq(self.exponent - (EXPONENT_OFFSET + 1 - (frame.top - 1 - frame.unit)))
+        # A one at that place ends the count of leading zeros there.
+        top = frame.top
+        sentinel = Signal(64)
+        m.d.comb += sentinel.eq(Mux(limit[6:].any(), 0, C(1, 64) << limit[:6]))
         zeros = Signal(6)
-        m.d.comb += zeros.eq(leading_zeros(m, self.magnitude))
-        limited = Signal()
-        left = Signal(6)
-        right = Signal(5)
-        m.d.comb += [
-            limited.eq(zeros > limit),
-            left.eq(Mux(limit < 0, 0, Mux(limited, limit, zeros))),
-            right.eq(Mux(limit < 0, Mux(limit < -31, 31, -limit), 0)),
-        ]
-        field = Cat(C(0, 32), self.magnitude)
-        moved = Signal(frame.top + 32)
-        m.d.comb += moved.eq(field << left >> right if frame.tiny else field << left)
-        low = len(moved) - 24
-        significand, guard, sticky = moved[low:], moved[low - 1], moved[: low - 1].any()
-        up = guard & (significand[0] | sticky) & ~self.toward_zero
+        m.d.comb += zeros.eq(leading_zeros(m, self.magnitude | sentinel[:top][::-1]))
+
+        # The movement by powers of two, the largest first; below what the rest of it needs only one bit is kept, the OR.
+        width = max(top, _KEPT + 31)
+        value, sticky = Cat(C(0, width - top), self.magnitude), C(0, 1)
+        places = zeros
+        below = limit[-1]
+        if frame.tiny:
+            # To the right: as 32 places more, and then left by what is too much.
+            places = Signal(6)
+            m.d.comb += places.eq(Mux(below, Mux(limit >= -32, limit[:5], 0), zeros))
+        for level in reversed(range(6)):
+            move = places[level]
+            chosen = Signal(width, name=f"moved{level}")
+            m.d.comb += chosen.eq(Mux(move, Cat(C(0, 1 << level), value)[:width], value))
+            if frame.tiny and level == 5:
+                sticky = below & value[:32].any()
+                right = chosen
+                chosen = Signal(width, name="moved_right")
+                m.d.comb += chosen.eq(Mux(below, value[32:], right))
+            keep = min(width, _KEPT + (1 << level) - 1)
+            lost = Signal(name=f"lost{level}")
+            m.d.comb += lost.eq(sticky | chosen[: width - keep].any())
+            value, sticky, width = chosen[width - keep :], lost, keep
+        guard, significand = value[0], value[1:]
+
+        # The highest bit is missing only where the limit was met: a subnormal number, exponent field 0.
         biased = Signal(10)
-        m.d.comb += biased.eq(Mux(limit < 0, 0, limit - left))
+        m.d.comb += biased.eq(limit - zeros + 1)
+        up = guard & (significand[0] | sticky) & ~self.toward_zero
         packed = Signal(33)
-        m.d.comb += packed.eq(Cat(significand[:23], biased) + (significand[23] << 23) + up)
+        m.d.comb += packed.eq(Cat(significand[:23], biased & significand[23].replicate(10)) + up)
         overflow = packed[23:] >= 255
         some = self.magnitude.any()
         special = self.special
