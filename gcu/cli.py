@@ -119,6 +119,63 @@ def gemm(
     )
 
 
+@app.command()
+def numerics(
+    format: Annotated[str, typer.Option("--format", help="fp32, tf32, fp16, bf16, int8, int32.")],
+    op: Annotated[str, typer.Option("--op", help="fma, dot, convert or requant.")],
+    out: Annotated[str, typer.Option("-o", metavar="FILE", help="Where the results go, one a line; - for standard output.")],
+    vectors: Annotated[str | None, typer.Option("--vectors", metavar="FILE", help="Operands, a line each; - for stdin.")] = None,
+    align: Annotated[int | None, typer.Option("--align", help="dot: alignment width; 40, or 23 to 25 (compatibility).")] = None,
+    rounding: Annotated[str | None, typer.Option("--round", help="dot: rne, or rz in the compatibility mode.")] = None,
+    unsigned_a: Annotated[bool, typer.Option("--unsigned-a", help="dot of int8: a is unsigned.")] = False,
+    source: Annotated[str | None, typer.Option("--from", metavar="FORMAT", help="convert: format of the operand; fp32 by default.")] = None,
+    mode: Annotated[str | None, typer.Option("--mode", help="requant: tflite-double, tflite-single or onnx.")] = None,
+    unsigned_out: Annotated[bool, typer.Option("--unsigned-out", help="requant: to UINT8.")] = False,
+    generate: Annotated[int | None, typer.Option("--generate", metavar="N", help="Write N directed vectors to -o, and stop.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of --generate.")] = 1,
+    on: Annotated[str | None, typer.Option("--on", help="Back ends: golden, verilator, icarus; golden,verilator by default.")] = None,
+    config: Config = "small",
+    json_to: Json = None,
+):
+    """Stream operand vectors through one processing element or vector lane, and compare every bit."""
+    chosen = _config(config)
+    from gcu.execute import parse_backends
+    from gcu.numerics import numerics as command
+
+    command(
+        format, op, chosen, vectors=vectors, out=out, on=None if on is None else parse_backends(on), align=align, round=rounding,
+        unsigned_a=unsigned_a, source=source, mode=mode, unsigned_out=unsigned_out, generate=generate, seed=seed, json_to=json_to,
+    )
+
+
+@app.command()
+def ppa(
+    block: Annotated[str | None, typer.Option("--block", help="One block (pe, tensor, vector, ...); all without it.")] = None,
+    liberty: Annotated[Path | None, typer.Option("--liberty", metavar="FILE", help="Cells: a .lib or .lib.gz; else generic gates.")] = None,
+    config: Config = "small",
+    json_to: Json = None,
+):
+    """Synthesise the blocks: area, cells, flip-flops, delay."""
+    chosen = _config(config)
+    from gcu.ppa import ppa as command
+
+    command(block, chosen, liberty=liberty, json_to=json_to)
+
+
+@app.command()
+def bench(
+    only: Annotated[str | None, typer.Option("--only", metavar="WHAT", help="gemm, numerics, speed or ppa; all without it.")] = None,
+    liberty: Annotated[Path | None, typer.Option("--liberty", metavar="FILE", help="Cells for ppa: a .lib or .lib.gz file.")] = None,
+    config: Config = "small",
+    json_to: Json = None,
+):
+    """Measure what the project promises, and judge it by its bars."""
+    chosen = _config(config)
+    from gcu.bench import bench as command
+
+    command(only, chosen, liberty=liberty, json_to=json_to)
+
+
 def main():
     """Runs the command line; no traceback reaches the user unless GCU_TRACEBACK is set."""
     try:

@@ -102,7 +102,7 @@ class TensorCore(wiring.Component):
         tag, waiting = Signal(16), Signal(Cause)
         m.d.comb += [
             tag.eq(Mux(jobs.output.valid, jobs.output.payload.tag, self.activity.tag)),
-            waiting.eq(Mux(issue.hazard | ~jobs.output.valid & ~dispatch.issue.valid, Cause.ACCUMULATOR, Cause.OPERAND)),
+            waiting.eq(Mux(issue.hazard | (jobs.level == 0) & ~dispatch.issue.valid, Cause.ACCUMULATOR, Cause.OPERAND)),
         ]
         m.d.sync += [
             self.activity.tag.eq(tag),

@@ -22,44 +22,45 @@ _TRACING = Path(__file__).parent / "tracing.vlt"
 _WAIVERS = Path(__file__).parents[1] / "verilog" / "waivers.vlt"
 
 
-def build(text: str, sources: Sequence[Path]) -> Path:
-    """The shared library of module `bench` in `text` and `sources`; built once per content.
+def build(text: str, sources: Sequence[Path] = (), *, top: str = "bench", harness: Path = _SOURCE, traced: bool = True) -> Path:
+    """The shared library of module `top` in `text` and `sources`, with the C++ of `harness`; built once per content.
 
-    Raises :class:`ToolError` with the end of the log if a tool fails.
+    Without `traced` it has neither public variables nor waveforms. Raises :class:`ToolError` with the end of the log if a tool fails.
     """
     sha = hashlib.sha256()
-    for part in (text.encode(), *(path.read_bytes() for path in (*sources, _SOURCE, _WAIVERS, _TRACING))):
+    for part in (text.encode(), top.encode(), *(path.read_bytes() for path in (*sources, harness, _WAIVERS, _TRACING))):
         sha.update(hashlib.sha256(part).digest())
     sha.update(f"{verilator_version()} {fst_possible()}".encode())
     folder = build_folder() / "native" / sha.hexdigest()[:16]
-    library = folder / "bench.so"
+    library = folder / f"{top}.so"
     if library.exists():
         return library
     work = folder.with_suffix(f".{os.getpid()}")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    design = work / "bench.sv"
+    design = work / f"{top}.sv"
     design.write_text(text)
     env = verilator_environment()
     if shutil.which("ccache"):
         env.setdefault("OBJCACHE", "ccache")
-    fst = fst_possible()
+    fst = traced and fst_possible()
     log = work / "build.txt"
     root = env["VERILATOR_ROOT"]
     cores = os.cpu_count() or 1
+    tracing = ["--vpi", "--trace-fst" if fst else "--trace-vcd", str(_TRACING)] if traced else []
     _run(
-        ["verilator", "--cc", "--prefix", "Vbench", "--top-module", "bench", "--vpi", "-Mdir", ".", "-O3", "--no-timing",
-         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--output-split", "20000", "-CFLAGS", "-fPIC",
-         "--trace-fst" if fst else "--trace-vcd",
-         str(_WAIVERS), str(_TRACING), str(design), *map(str, sources)], work, env, log,
+        ["verilator", "--cc", "--prefix", f"V{top}", "--top-module", top, "-Mdir", ".", "-O3", "--no-timing",
+         "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--output-split", "20000", "-CFLAGS", "-fPIC", *tracing,
+         str(_WAIVERS), str(design), *map(str, sources)], work, env, log,
     )
-    make = ["make", "-j", str(cores), "-f", "Vbench.mk", *make_overrides(), "OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"]
-    _run([*make, "libVbench"], work, env, log)
-    defines = ["-DVM_TRACE=1", f"-DVM_TRACE_FST={int(fst)}"]
+    make = ["make", "-j", str(cores), "-f", f"V{top}.mk", *make_overrides(), "OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"]
+    _run([*make, f"libV{top}"], work, env, log)
+    defines = ["-DVM_TRACE=1", f"-DVM_TRACE_FST={int(fst)}"] if traced else []
     libraries = ["-lz", "-llz4"] if fst else []
     _run(
-        ["g++", "-std=c++17", "-O2", "-fPIC", "-shared", *defines, f"-I{root}/include", f"-I{root}/include/vltstd", "-I.", "-o", "bench.so",
-         str(_SOURCE), "-Wl,--whole-archive", "libVbench.a", "-Wl,--no-whole-archive", "libverilated.a", *libraries, "-lpthread"],
+        ["g++", "-std=c++17", "-O2", "-fPIC", "-shared", *defines, f"-I{root}/include", f"-I{root}/include/vltstd", "-I.",
+         "-o", f"{top}.so", str(harness), "-Wl,--whole-archive", f"libV{top}.a", "-Wl,--no-whole-archive", "libverilated.a", *libraries,
+         "-lpthread"],
         work, env, log,
     )
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from amaranth.lib import wiring
 from rtl.common.once import EmitOnce
 from rtl.common.sram import Sram, SramDual
 
-__all__ = ["Emission", "emit", "ports_of"]
+__all__ = ["Emission", "emit", "ports_of", "rtlil_of"]
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,14 @@ def emit(component: wiring.Component, top: str) -> Emission:
         Port(name, "input" if direction == "i" else "output", len(value)) for name, direction, value in ports_of(component)
     )
     return Emission(top, text, ports)
+
+
+def rtlil_of(component: wiring.Component, top: str) -> tuple[str, dict[str, str], list[str]]:
+    """For synthesis: the RTLIL of `component` as module `top`, SystemVerilog of its SRAMs by module, and the modules of repeated blocks."""
+    platform = _Platform()
+    design = _rtlil(_Body(component) if isinstance(component, EmitOnce) else component, top, platform)
+    blocks = list(platform.modules.values())
+    return "\n".join([design, *(text for _, text in blocks)]), platform.srams, [name for name, _ in blocks]
 
 
 class _Body(wiring.Component):

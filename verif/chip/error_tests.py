@@ -115,9 +115,9 @@ async def host_errors(dut):
     await chip.settle(chip.config.job_queue_depth)
     assert await chip.record() == NO_ERROR
     await errors.good()
-    answer = await chip.registers.read(0x7C, 4)
+    answer = await chip.registers.read(0x80, 4)
     assert answer.resp == AxiResp.SLVERR
-    assert await chip.record() == ErrorInfo(Status.BAD_REGISTER, NO_SIP, Engine.SEQUENCER, 0x7C, 0, 0)
+    assert await chip.record() == ErrorInfo(Status.BAD_REGISTER, NO_SIP, Engine.SEQUENCER, 0x80, 0, 0)
     for address in (chip.config.l3_bytes, (1 << 32) + chip.config.l2_bytes):
         answer = await chip.port.read(address, 32)
         assert answer.resp == AxiResp.DECERR
@@ -191,7 +191,7 @@ async def bad_programs(dut):
         (Status.ADDRESS, D, {**l2, "dst_base": config.l2_bytes}),
         (Status.ADDRESS, D, {**l3, "dst_base": config.l3_bytes}),
         (Status.ADDRESS, D, {**l3, "size3": 2, "dst_stride3": -1}),
-        (Status.UNSUPPORTED, T, {"mode": {"transpose_a": 1}}),
+        (Status.UNSUPPORTED, T, {"mode": {"a_format": Format.INT32}}),
         (Status.SIZE, T, {}),
         (Status.ADDRESS, T, {**tensor, "b_base": config.l1_bytes - 4, "n": 2}),
         (Status.UNDEFINED_OPCODE, V, {"mode": {"ops": 1}, "ops01": 33}),

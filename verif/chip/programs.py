@@ -21,7 +21,7 @@ from verif.common.streams import pack
 from verif.data_engine import model as data_model
 from verif.data_engine.stimulus import Stimulus
 from verif.tensor import commands as tensor_commands
-from verif.tensor.model import box
+from verif.tensor.checks import box
 from verif.vector import commands as vector_commands
 from verif.vector import model as vector_model
 

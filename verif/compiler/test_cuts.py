@@ -51,7 +51,7 @@ def test_any_tiling_gives_the_same_bits(format, monkeypatch):
             program = compile_graph(Graph("g", [kernel], list(kernel.inputs), [kernel.out]), config)
         return program
 
-    for seed in range(6):
+    for seed in range(4):
         rng = np.random.default_rng([seed, format.value])
         kernel, feeds = (product_kernel if seed % 3 == 0 else layer)(rng, format)
         whole = execute(compiled(kernel, PRESETS["small"]), [feeds])[0]["out"]

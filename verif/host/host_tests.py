@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 
 import cocotb
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from rtl.config import ISA_VERSION
@@ -128,13 +128,25 @@ async def registers(dut):
     assert await bench.read(R.CYCLE_HI) == 0 and await bench.read(R.CYCLE_LO) > low
     assert await bench.read(R.STATUS) == 2
     assert await bench.read(R.INTERRUPT) == await bench.read(R.ERROR_CAUSE) == 0
-    counters_end = counter_address(chip.sips, Engine.SEQUENCER, Cause.ACCUMULATOR)
-    bad = [0x7C, 0x0FC, window_address(chip.partitions), 0x0FFC, 0x1018, 0x101C, counters_end + 4, counters_end + 12, 0x2000, 0xFFFC]
+    counters_end = counter_address(chip.sips, Engine.SEQUENCER, Cause.SKIPPED)
+    bad = [0x80, 0x0FC, window_address(chip.partitions), 0x0FFC, 0x101C, counters_end + 4, counters_end + 8, 0x2000, 0xFFFC]
     assert await bench.read(counters_end) == 0
     for address in bad:
         for access in (bench.read(address, good=False), bench.write(address, 1, good=False)):
             await access
             assert await bench.record() == host_error(Status.BAD_REGISTER, address)
+    # A bit per SIP, set by any pulse until the next write.
+    full = (1 << chip.sips) - 1
+    for pulses in ([1 << sip for sip in range(chip.sips)], [full, 0, full]):
+        for pulse in pulses:
+            await FallingEdge(dut.clk)
+            dut.overflow.value = pulse
+        await FallingEdge(dut.clk)
+        dut.overflow.value = 0
+        for _ in range(2):
+            assert await bench.read(R.OVERFLOW) == full
+        await bench.write(R.OVERFLOW, bench.rng.getrandbits(32))
+        assert await bench.read(R.OVERFLOW) == 0
     # The first error is the one that is kept.
     await bench.read(0x200, good=False)
     await bench.read(0x300, good=False)

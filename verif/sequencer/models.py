@@ -10,6 +10,7 @@ from rtl.bus.axi import CHUNK_BYTES, Burst, Response
 from rtl.config import ChipConfig
 from rtl.isa import COMMANDS, Engine, Status
 from rtl.sequencer.interface import DONE, ENDED
+from rtl.sequencer.lane import IN_FLIGHT
 from verif.common.streams import pack, unpack
 from verif.sequencer.program import Issue
 
@@ -78,7 +79,7 @@ class FetchMemory:
 
 
 class EngineModel:
-    """An engine that takes up to two commands, ends them in order after random times, and now and then badly."""
+    """An engine that takes as many commands as its lane has in flight, ends them in order after random times, and now and then badly."""
 
     def __init__(self, dut, engine: Engine, rng: random.Random, monitor: "Monitor"):
         self.dut, self.engine, self.rng, self.monitor = dut, engine, rng, monitor
@@ -125,7 +126,8 @@ class EngineModel:
                 words = tuple(bits >> 32 * word & 0xFFFFFFFF for word in range(count))
                 self.monitor.accepted(self.engine, len(self.taken), words)
                 self.taken.append(words)
-                assert len(self.held) < 2, f"{self.name}: a third command while two are unfinished"
+                most = IN_FLIGHT[COMMANDS[self.engine]]
+                assert len(self.held) < most, f"{self.name}: a command while {most} are unfinished"
                 self.held.append(max(now, self.held[-1] if self.held else 0) + 1 + rng.randrange(self.time))
             if int(flushed.value):
                 # A data engine still ends what it runs, and reports it.

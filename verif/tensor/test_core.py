@@ -19,8 +19,11 @@ ODD = {
     "base": "i10_slice", "name": "odd", "pe_rows": 3, "pe_columns": 12, "vector_lanes": 2, "accumulator_rows": 16, "l1_bytes": 32768,
     "l2_bytes": 65536, "l1_banks": 16,
 }  # fmt: skip
-#: What the quick tier covers at least; the long tier covers everything.
-QUICK_SHARE = 0.6
+#: The tests that Icarus runs in the quick tier.
+ICARUS = ["calm", "rough", "stale_weights", "hostile_commands"]
+#: The quick tier: random commands in each of the two tests, calm and rough, and the share of the plan that they cover at least. Verilator
+#: is 25 times as fast. The long tier covers everything.
+QUICK = {"icarus": (24, 0.35), "verilator": (250, 0.97)}
 #: Random commands of the long tier on `tiny`: runs by commands in each of its two tests, calm and rough.
 LONG_RUNS = {"icarus": (2, 250), "verilator": (9, 500)}
 
@@ -32,14 +35,15 @@ def _run(bench, config: dict, commands: int, hostile: int, testcase=None):
 
 
 def test_core(bench, tmp_path):
-    report = Report(BLOCK, [_run(bench, CONFIGS["tiny"], 60, 3)], tmp_path)
+    commands, share = QUICK[bench.simulator]
+    report = Report(BLOCK, [_run(bench, CONFIGS["tiny"], commands, 2, ICARUS if bench.simulator == "icarus" else None)], tmp_path)
     print(report)
-    assert report.share() >= QUICK_SHARE, f"covered {report.share():.1%}\n{report}"
+    assert report.share() >= share, f"covered {report.share():.1%}\n{report}"
 
 
 def test_core_two_rows(bench, request):
     long_on_verilator(request, bench)
-    _run(bench, CONFIGS["two_rows"], 20, 1)
+    _run(bench, CONFIGS["two_rows"], 12, 0, ["calm", "rough"])
 
 
 @pytest.mark.long
@@ -64,10 +68,11 @@ def test_core_configurations(bench, config):
 
 @pytest.mark.parametrize(
     ("port", "bit"),
-    # A status, an address, a byte strobe, a result, a cause, the overflow pulse.
+    # A status, a byte strobe, the overflow pulse; an address, a result, a cause.
     [
-        ("done", 1), ("tensor_a__request__payload", 0), ("tensor_d__request__payload", -1), ("result__payload", 7), ("activity", 0),
-        ("overflow", 0),
+        ("done", 1), ("tensor_d__request__payload", -1), ("overflow", 0),
+        pytest.param("tensor_a__request__payload", 0, marks=pytest.mark.long),
+        pytest.param("result__payload", 7, marks=pytest.mark.long), pytest.param("activity", 0, marks=pytest.mark.long),
     ],
 )  # fmt: skip
 def test_core_fault(bench, request, port, bit):

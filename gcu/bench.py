@@ -1,0 +1,183 @@
+"""`gcu bench`: the performance table. It calls what the other commands call, and judges the figures by `gcu/bars.toml`."""
+
+import contextlib
+import io
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gcu.errors import BadInput, CheckFailed
+from gcu.gemm import gemm
+from gcu.numerics import compare
+from gcu.output import check_writable, console, progress, table, write_json
+from gcu.ppa import ppa
+from rtl.config import ChipConfig
+from rtl.formats import Format
+from sim.numerics.backends import Runner
+from sim.numerics.operation import Dot, Fma
+from sim.tools import ToolError
+
+__all__ = ["GROUPS", "Figure", "bench", "dot_figures", "fma_figures"]
+
+_BARS = Path(__file__).parent / "bars.toml"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measurement; `bar` is the least (`sense` is ">=") or the most ("<=") that is good, None where there is no bar."""
+
+    group: str
+    name: str
+    value: float
+    unit: str
+    bar: float | None = None
+    sense: str = ">="
+
+    @property
+    def ok(self) -> bool:
+        return self.bar is None or (self.value >= self.bar if self.sense == ">=" else self.value <= self.bar)
+
+
+def _quietly(config: ChipConfig, shape: list[int], dtype: str, on: list[str]) -> dict:
+    """`gcu gemm` without what it prints."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return gemm(*shape, dtype, config, memory="ideal", on=on)
+
+
+def _gemm(bars: dict, config: ChipConfig) -> Iterator[Figure]:
+    both = ["golden", "verilator"]
+    for group in bars["gemm"]:
+        for *shape, bar in group["shapes"]:
+            report = _quietly(config, shape, group["dtype"], both)
+            name = f"{group['dtype']} {'x'.join(map(str, shape))}, {report['cycles']:,} cycles"
+            yield Figure("gemm", name, round(100 * report["utilisation"], 3), "% of peak", bar)
+    ratio = bars["ratio"]
+    cycles = {dtype: _quietly(config, ratio["shape"], dtype, both)["cycles"] for dtype in ratio["formats"]}
+    for dtype, wanted in ratio["formats"].items():
+        found = cycles[dtype] / cycles[ratio["to"]]
+        name = f"{'x'.join(map(str, ratio['shape']))} {dtype} : {ratio['to']}, {cycles[dtype]:,} cycles, off {wanted} : 1 by"
+        yield Figure("gemm", name, round(100 * abs(found / wanted - 1), 3), "%", ratio["within"], "<=")
+
+
+def _numerics(bars: dict, config: ChipConfig) -> Iterator[Figure]:
+    yield from fma_figures(config, bars["fma"])
+    for name in bars["dot"]["formats"]:
+        yield from dot_figures(config, Format[name.upper()], bars["dot"])
+
+
+def fma_figures(config: ChipConfig, bars: dict, seed: int = 1) -> Iterator[Figure]:
+    """Directed fma vectors: RTL against golden model, all of them; against MPFR, as many as `mpfr` says, spread over the stream."""
+    from verif.numerics.mpfr import fma
+    from verif.numerics.vectors import vectors
+
+    operation, count, sampled = Fma(), bars["vectors"], bars["mpfr"]
+    step = max(count // sampled, 1)
+    differ, wrong, checked, done, seconds = 0, 0, 0, 0, 0.0
+    with Runner("golden", operation, config) as golden, Runner("verilator", operation, config) as rtl, progress("fma", count) as update:
+        for operands in vectors(operation, count, seed):
+            begin = time.perf_counter()
+            expected, results = golden.run(operands), rtl.run(operands)
+            differ += np.count_nonzero(expected != results)
+            seconds += time.perf_counter() - begin
+            chosen = np.arange(-done % step, len(operands), step)
+            for codes, result in zip(operands[chosen].tolist(), results[chosen].tolist(), strict=True):
+                wrong += fma(*codes) != result
+            checked += len(chosen)
+            done += len(operands)
+            update(done)
+    yield Figure("numerics", f"fp32 fma, {count:,} directed vectors: RTL differs from golden", int(differ), "", 0, "<=")
+    yield Figure("numerics", "fp32 fma, the same: time", round(seconds, 1), "s", bars["seconds"], "<=")
+    yield Figure("numerics", f"fp32 fma, {checked:,} of them: RTL differs from MPFR", wrong, "", 0, "<=")
+
+
+def dot_figures(config: ChipConfig, format: Format, bars: dict, seed: int = 1) -> Iterator[Figure]:
+    """Random dots: RTL against golden model and the specification in integers, and how many are not the correctly rounded sum."""
+    from verif.numerics import exact, integers
+    from verif.numerics.operands import centred
+
+    operation, rng = Dot.of(format, config), np.random.default_rng(seed)
+    golden_differs = specified_differs = not_correct = wrong = done = 0
+    with Runner("golden", operation, config) as golden, Runner("verilator", operation, config) as rtl:
+        with progress(f"{format.name} dots", bars["vectors"]) as update:
+            while done < bars["vectors"]:
+                count = min(1 << 17, bars["vectors"] - done)
+                codes, c = centred(rng, format, (count, 8), bars["spread"]), centred(rng, Format.FP32, count, bars["spread"])
+                operands = np.concatenate([codes.astype(np.uint32), c[:, None]], axis=1)
+                results, found = compare([rtl, golden], operands)
+                golden_differs += 0 if found is None else int(np.count_nonzero(golden.run(operands) != results))
+                a, b = codes[:, :4], codes[:, 4:]
+                specified_differs += np.count_nonzero(integers.dot(format, a, b, c, config.align) != results)
+                not_correct += np.count_nonzero(integers.correctly_rounded_dot(format, a, b, c) != results)
+                if not done:
+                    for row, result in zip(operands[: bars["exact"]].tolist(), results.tolist(), strict=False):
+                        wrong += exact.dot(format, row[:4], row[4:8], row[8], config.align) != result
+                done += count
+                update(done)
+    name = f"{format.name.lower()} dot, exponents within {bars['spread']}"
+    yield Figure("numerics", f"{name}, {done:,}: RTL differs from golden", golden_differs, "", 0, "<=")
+    yield Figure("numerics", f"{name}, the same: RTL differs from the specification in integers", int(specified_differs), "", 0, "<=")
+    yield Figure("numerics", f"{name}, {min(bars['exact'], done):,} of them: RTL differs from exact integers", int(wrong), "", 0, "<=")
+    share = round(100 * float(not_correct) / done, 5)
+    yield Figure("numerics", f"{name}: not the correctly rounded sum", share, "%", bars["differs"], "<=")
+
+
+def _speed(bars: dict, config: ChipConfig) -> Iterator[Figure]:
+    bar = bars["speed"]
+    report = _quietly(config, bar["shape"], bar["dtype"], ["verilator"])
+    seconds = report["backends"][0]["seconds"]
+    name = f"simulated {bar['dtype']} MACs a second, {'x'.join(map(str, bar['shape']))}, {report['backends'][0]['clocks']:,} clocks"
+    yield Figure("speed", name, round(report["macs"] / seconds), "MAC/s", bar["macs"])
+
+
+def _ppa(bars: dict, config: ChipConfig, liberty: Path) -> Iterator[Figure]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        report = ppa("pe", config, liberty=liberty)
+    for row in report["blocks"]:
+        judged = row["formats"] == "all"
+        name = f"pe, {row['formats']}, {row['form']}"
+        combinational = row["form"] == "combinational"
+        yield Figure("ppa", f"{name}: area", row["nand2"], "NAND2", bars["ppa"]["nand2"] if judged and combinational else None, "<=")
+        if combinational:
+            yield Figure("ppa", f"{name}: delay", row["combinational"], "ns", bars["ppa"]["combinational"] if judged else None, "<=")
+        else:
+            yield Figure("ppa", f"{name}: period", row["period"], "ns", bars["ppa"]["period"] if judged else None, "<=")
+
+
+#: What `--only` names. `ppa` needs a library besides.
+GROUPS: dict[str, Callable[[dict, ChipConfig], Iterator[Figure]]] = {"gemm": _gemm, "numerics": _numerics, "speed": _speed}
+
+
+def bench(only: str | None, config: ChipConfig, *, liberty: Path | None = None, json_to: str | None = None) -> list[Figure]:
+    """Measures; raises :class:`CheckFailed` where a bar is missed."""
+    check_writable("--json", json_to)
+    if only is not None and only not in (*GROUPS, "ppa"):
+        raise BadInput(f"--only: {only!r} is not one of {', '.join((*GROUPS, 'ppa'))}")
+    if only == "ppa" and liberty is None:
+        raise BadInput("--only ppa: its bars are in a library of cells; add --liberty FILE")
+    bars = tomllib.loads(_BARS.read_text())
+    figures: list[Figure] = []
+    with progress("figures") as update:
+        try:
+            for name in [only] if only else [*GROUPS, *(["ppa"] if liberty else [])]:
+                source = _ppa(bars, config, liberty) if name == "ppa" and liberty else GROUPS[name](bars, config)
+                for figure in source:
+                    figures.append(figure)
+                    update(len(figures))
+        except ToolError as error:
+            raise BadInput(str(error)) from None
+    rows = [
+        [f.group, f.name, f"{f.value:,}", f.unit, *(("", "") if f.bar is None else (f"{f.sense} {f.bar:,}", "ok" if f.ok else "MISSED"))]
+        for f in figures
+    ]
+    console(json_to).print(table(f"minigcu on {config.name}", ["group", "figure", "value", "unit", "bar", ""], rows, left=2))
+    write_json({"config": config.name, "figures": [{**asdict(f), "ok": f.ok} for f in figures]}, json_to)
+    missed = [f for f in figures if not f.ok]
+    if missed:
+        first = missed[0]
+        shown = f"{first.name}: {first.value:,} {first.unit}, bar {first.bar:,}"
+        raise CheckFailed(f"{len(missed)} of {len(figures)} figures miss their bars; {shown}")
+    return figures

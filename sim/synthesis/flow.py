@@ -1,0 +1,169 @@
+"""Synthesis of a component: RTLIL straight from Amaranth, Yosys, ABC with a delay-oriented script; cells of a library or generic gates.
+
+Repeated blocks (:class:`rtl.common.once.EmitOnce`) stay modules of their own and are counted as often as they occur; all else is flattened.
+SRAMs stay black boxes and are counted in bits.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyosys
+from amaranth.lib import wiring
+
+from sim.synthesis.fanout import buffer_registers
+from sim.synthesis.liberty import Library
+from sim.synthesis.timing import Path as TimingPath
+from sim.synthesis.timing import longest
+from sim.tools import ToolError
+from sim.verilog.emit import rtlil_of
+
+__all__ = ["SCRIPT", "Synthesis", "synthesise"]
+
+#: The ABC script. Structural choices (`dch`) and mapping for delay, then buffers and sizes.
+#: Without `dc2`, which destroys prefix adders; `buffer -p` gives less area than `buffer -c`, at the same delay.
+SCRIPT = (
+    "strash", "&get -n", "&fraig -x", "&put", "scorr", "dch -f", "map -B 0.9 -D {target}", "topo", "buffer -p", "upsize -D {target}",
+    "dnsize -D {target}", "stime -p",
+)
+#: The same with generic gates, whose delay is counted in levels.
+_GENERIC_GATES = "AND,NAND,OR,NOR,XOR,XNOR,ANDNOT,ORNOT,MUX"
+
+_YOSYS = """
+import json, sys
+from pyosys import libyosys as ys
+design = ys.Design()
+for command in json.load(open(sys.argv[1])):
+    ys.run_pass("tee -q " + command, design)
+"""
+
+
+@dataclass
+class Synthesis:
+    """What came out. Areas in um2 (None without a library), times in ns (without a library: `depth` in gates)."""
+
+    cells: int = 0
+    flip_flops: int = 0
+    area: float | None = None
+    nand2: float | None = None
+    transistors: int | None = None
+    sram_bits: int = 0
+    paths: dict[str, TimingPath] = field(default_factory=dict)
+    #: Combinational delay as ABC sees it, ns.
+    abc_delay: float | None = None
+
+
+def synthesise(component: wiring.Component, library: Library | None, target: float = 4.0, adder: str | None = None) -> Synthesis:
+    """Synthesises a component.
+
+    Parameters
+    ----------
+    library
+        None counts generic gates and transistors.
+    target : ns
+        Delay that ABC sizes for.
+    adder
+        Carry look-ahead of Yosys: `kogge-stone`, `han-carlson`, `sklansky`, or None for its own (Brent-Kung).
+
+    Raises :class:`ToolError` where Yosys fails.
+    """
+    text, srams, kept = rtlil_of(component, "dut")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "design.il").write_text(text)
+        (folder / "srams.sv").write_text("".join(srams.values()))
+        (folder / "abc.script").write_text("\n".join(SCRIPT).format(target=round(1000 * target)) + "\n")
+        if library:
+            (folder / "cells.lib").write_text(library.text)  # ABC reads no compressed file
+        commands = _commands(folder, bool(srams), kept, library, adder)
+        (folder / "commands.json").write_text(json.dumps(commands))
+        run = subprocess.run(
+            [sys.executable, "-c", _YOSYS, str(folder / "commands.json")], capture_output=True, text=True, check=False, cwd=folder,
+        )
+        if run.returncode or not (folder / "netlist.json").exists():
+            raise ToolError(f"Yosys could not synthesise {type(component).__name__}: {(run.stdout + run.stderr).strip()[-2000:]}")
+        netlist = json.loads((folder / "netlist.json").read_text())
+        log = (folder / "abc.log").read_text()
+    delays = [float(value) / 1000 for value in re.findall(r"Delay\s*=\s*([\d.]+) ps", log)]
+    return _summary(netlist["modules"], srams, library, max(delays, default=None))
+
+
+def _commands(folder: Path, srams: bool, kept: list[str], library: Library | None, adder: str | None) -> list[str]:
+    share = Path(pyosys.__file__).parent / "share"
+    choice = f" -map {share / 'choices' / adder}.v" if adder else ""
+    commands = [f"read_rtlil {folder / 'design.il'}"]
+    if srams:
+        commands += [f"read_verilog -sv -DSYNTHESIS {folder / 'srams.sv'}", "blackbox sram_*"]
+    commands += [
+        "hierarchy -top dut", "proc -norom", *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in kept), "flatten",
+        "setattr -unset init */w:*", "opt -full", "memory -nomap", "memory_map", "wreduce", "peepopt", "opt_clean", "booth",
+        "alumacc", "opt", f"techmap -map +/techmap.v{choice}", "opt -full", "simplemap",
+    ]
+    abc = f"abc -exe {share.parent / 'yosys-abc'}"
+    if library:
+        commands += [
+            f"dfflibmap -liberty {folder / 'cells.lib'}", "opt", "simplemap",
+            f"-o {folder / 'abc.log'} {abc} -liberty {folder / 'cells.lib'} -script {folder / 'abc.script'}",
+            f"hilomap -singleton {_ties(library)}" if _ties(library) else "opt_clean",
+        ]
+    else:
+        commands += ["dfflegalize -cell $_DFF_P_ x", "opt -nodffe -nosdff", f"-o {folder / 'abc.log'} {abc} -g {_GENERIC_GATES}"]
+    return [*commands, "opt_clean -purge", f"write_json {folder / 'netlist.json'}"]
+
+
+def _ties(library: Library) -> str:
+    high, low = (
+        next((f"{c.name} {pin}" for c in library.cells.values() for pin, f in c.outputs.items() if not c.inputs and f == value), "")
+        for value in "10"
+    )
+    return f"-hicell {high} -locell {low}" if high and low else ""
+
+
+def _summary(modules: dict, srams: dict[str, str], library: Library | None, abc_delay: float | None) -> Synthesis:
+    result = Synthesis(abc_delay=abc_delay)
+    if library:
+        for module in modules.values():
+            buffer_registers(module, library)
+    kinds: Counter[str] = Counter()
+    _count(modules, "dut", 1, kinds)
+    for kind, count in kinds.items():
+        if kind in srams:
+            depth, width = map(int, re.search(r"_(\d+)x(\d+)", kind).groups())
+            result.sram_bits += count * depth * width
+            continue
+        result.cells += count
+        result.flip_flops += count * (kind.startswith("$_DFF") or bool(library and library.cells[kind].clock))
+    if library:
+        result.area = sum(library.cells[kind].area * count for kind, count in kinds.items() if kind not in srams)
+        result.nand2 = result.area / library.nand2.area
+    else:
+        result.transistors = sum(_TRANSISTORS.get(kind, 0) * count for kind, count in kinds.items())
+        result.nand2 = result.transistors / 4
+    for name, module in modules.items():
+        if not module.get("attributes", {}).get("blackbox"):
+            for kind, path in longest(module, library).items():
+                if kind not in result.paths or path.delay > result.paths[kind].delay:
+                    result.paths[kind] = TimingPath(path.delay, path.source, path.target, path.stages, None if name == "dut" else name)
+    return result
+
+
+#: CMOS transistors of generic gates, static and complementary; a flip-flop is two latches of transmission gates with their clock inverters.
+_TRANSISTORS = {
+    "$_NOT_": 2, "$_BUF_": 4, "$_NAND_": 4, "$_NOR_": 4, "$_AND_": 6, "$_OR_": 6, "$_ANDNOT_": 6, "$_ORNOT_": 6,
+    "$_XOR_": 12, "$_XNOR_": 12, "$_MUX_": 12, "$_DFF_P_": 24,
+}
+
+
+def _count(modules: dict, name: str, times: int, kinds: Counter[str]):
+    """Adds the cells of a module and of those below it."""
+    for cell in modules[name]["cells"].values():
+        kind = cell["type"]
+        if kind in modules and not modules[kind].get("attributes", {}).get("blackbox"):
+            _count(modules, kind, times, kinds)
+        else:
+            kinds[kind] += times
