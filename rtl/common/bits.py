@@ -1,6 +1,6 @@
 """Small bit-level helpers that several datapaths share."""
 
-from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth import C, Cat, Module, Signal, Value
 
 __all__ = ["leading_zeros"]
 
@@ -8,23 +8,24 @@ __all__ = ["leading_zeros"]
 def leading_zeros(m: Module, value: Value) -> Value:
     """Number of zeros above the highest one of `value`, combinational, as a tree of depth log2; undefined if `value` is 0.
 
-    The tree works on the next power of two of bits; each node keeps its count and whether it holds a one.
+    The tree works on the next power of two of bits. A node stands at the highest bit of its block, so that a level is a few operations on
+    whole vectors, which simulators run as such; what lies between the nodes is not used.
     """
     width = 1 << (len(value) - 1).bit_length()
     # Padding goes below, where it can't change the count of a value that is not zero.
-    padded = Cat(0 if width == len(value) else Value.cast(0).replicate(width - len(value)), value)[-width:]
-    counts = [Value.cast(0)[:0]] * width
-    some = [padded[width - 1 - i] for i in range(width)]  # from the top
-    while len(some) > 1:
-        next_counts, next_some = [], []
-        for i in range(0, len(some), 2):
-            count = Signal(len(counts[i]) + 1)
-            any_one = Signal()
-            m.d.comb += [
-                any_one.eq(some[i] | some[i + 1]),
-                count.eq(Cat(Mux(some[i], counts[i], counts[i + 1]), ~some[i])),
-            ]
-            next_counts.append(count)
-            next_some.append(any_one)
-        counts, some = next_counts, next_some
-    return counts[0]
+    some: Value = Cat(C(0, width - len(value)), value)
+    counts: list[Value] = []
+    for level in range(width.bit_length() - 1):
+        distance = 1 << level
+
+        def lower(vector, distance=distance):
+            """The other block of each pair."""
+            return Cat(C(0, distance), vector[:-distance])
+
+        following = [Signal(width) for _ in range(level + 1)]
+        pairs = zip(following[:-1], counts, strict=True)
+        m.d.comb += [*(new.eq((some & old) | (~some & lower(old))) for new, old in pairs), following[-1].eq(~some)]
+        any_one = Signal(width)
+        m.d.comb += any_one.eq(some | lower(some))
+        some, counts = any_one, following
+    return Cat(count[-1] for count in counts)

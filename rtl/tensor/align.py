@@ -1,5 +1,8 @@
 """How far each term moves right, and the movement. Combinational."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth import C, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -23,7 +26,7 @@ class Distances(wiring.Component):
     -------
     format
     products, c
-        Exponents, 0 for what takes no part.
+        Exponents, 0 for what takes no part. Product 1 of FP32 is its low half, 24 places lower.
     largest
         Of products and `c`.
     distance, c_distance
@@ -45,30 +48,34 @@ class Distances(wiring.Component):
             integer = C(bool(frame.int8), 1)
         single = self.format == Format.FP32 if frame.fp32 else C(0, 1)
 
-        def larger(x, y, name):
-            value = Signal(9, name=name)
-            m.d.comb += value.eq(Mux(x > y, x, y))
-            return value
+        # All differences at once, and the one-hot choice among those of the largest: a chain of comparisons would come before the
+        # subtractions. The low half of FP32's product is never the largest.
+        exponents = [*(self.products[index] for index in range(frame.terms)), self.c]
+        above = [*range(frame.terms if frame.four else 1), frame.terms]
+        difference = {}
+        for i in above:
+            for j, exponent in enumerate(exponents):
+                if i != j:
+                    difference[i, j] = Signal(10, name=f"difference{i}_{j}")
+                    m.d.comb += difference[i, j].eq(exponents[i] - exponent)
+        largest = {i: Signal(name=f"largest{i}") for i in above}
+        for i in above:
+            # Of equals the first.
+            m.d.comb += largest[i].eq(Cat(~difference[i, j][-1] if j > i else difference[j, i][-1] for j in above if j != i).all())
 
-        p = self.products
-        four = larger(larger(p[0], p[1], "low"), larger(p[2], p[3], "high"), "four")
-        m.d.comb += self.largest.eq(larger(four, self.c, "all"))
+        def chosen(values):
+            return reduce(or_, (value & largest[i].replicate(len(value)) for i, value in values))
 
-        for index, distance in enumerate(self.distance):
-            places = Signal(10, name=f"places{index}")
-            if index == 1 and frame.fp32:
-                # The low half of FP32's product lies 24 places lower.
-                m.d.comb += places.eq(self.largest - Mux(single, p[0], p[1]) + Mux(single, 24, 0))
-            else:
-                m.d.comb += places.eq(self.largest - p[index])
+        m.d.comb += self.largest.eq(chosen((i, exponents[i]) for i in above))
+        places = [chosen((i, difference[i, j][:9]) for i in above if i != j) for j in range(len(exponents))]
+        for index in range(frame.terms):
+            distance = self.distance[index]
             m.d.comb += [
-                distance.places.eq(Mux(integer, frame.integer_distance, places)),
-                distance.far.eq(~integer & (places >= 64) | (single if index > 1 else 0)),
+                distance.places.eq(Mux(integer, frame.integer_distance, places[index])),
+                distance.far.eq(~integer & places[index][6:].any() | (single if index > 1 else 0)),
             ]
-        places = Signal(9)
         m.d.comb += [
-            places.eq(self.largest - self.c), self.c_distance.places.eq(Mux(integer, 0, places)),
-            self.c_distance.far.eq(~integer & (places >= 64)),
+            self.c_distance.places.eq(Mux(integer, 0, places[-1])), self.c_distance.far.eq(~integer & places[-1][6:].any()),
         ]  # fmt: skip
         return m
 
@@ -118,21 +125,17 @@ class Coarse(wiring.Component):
         start = Cat(C(0, max(low, 0)), self.term)[max(-low, 0) :]
         moved = Signal(frame.top)
         m.d.comb += moved.eq(start >> Cat(C(0, FINE), self.places))
-        four = Signal()
-        m.d.comb += four.eq(0)
-        for format in frame.four:
-            with m.If(self.format == format):
-                m.d.comb += four.eq(1)
-        kept = Signal(frame.top)
-        for position in range(frame.top):
-            fraction = frame.unit - position
-            narrow = 23 + self.align.as_value()[:2] - 1  # 23, 24, 25
-            cut = C(0, 1)
+        # Fraction bits that take part: FP32 keeps all.
+        kept = Signal(frame.top, init=-1)
+        with m.Switch(self.format):
             if frame.four:
-                own = self.align == AlignMode.OWN
-                cut = four & Mux(own, C(fraction > frame.align, 1), C(fraction, 8) > narrow)
-            m.d.comb += kept[position].eq(moved[position] & ~self.far & ~cut)
-        m.d.comb += self.placed.eq(kept)
+                with m.Case(*frame.four):
+                    with m.Switch(self.align):
+                        widths = {AlignMode.OWN: frame.align, AlignMode.RZ23: 23, AlignMode.RZ24: 24, AlignMode.RZ25: 25}
+                        for align, fractions in widths.items():
+                            with m.Case(align):
+                                m.d.comb += kept.eq(-1 << max(frame.unit - fractions, 0))
+        m.d.comb += self.placed.eq(moved & kept & (~self.far).replicate(frame.top))
         if self._sticky:
             lost = Signal()
             ones = (C(1, 64) << Cat(C(0, FINE), self.places)) - 1

@@ -8,19 +8,17 @@ __all__ = ["carries", "compress"]
 def carries(m: Module, generate: Value, propagate: Value, name: str) -> tuple[Value, Value]:
     """For each place, whether a carry leaves the places up to it without one coming in, and whether one that comes in goes through.
 
-    A prefix tree after Sklansky: as many levels as the width has bits in its binary logarithm.
+    A prefix tree after Kogge and Stone: as many levels as the width has bits in its binary logarithm, and a fan-out of two.
     """
     width = len(generate)
     for level in range((width - 1).bit_length()):
-        half = 1 << level
-        blocks_g, blocks_p = [], []
-        for low in range(0, width, 2 * half):
-            middle, high = min(low + half, width), min(low + 2 * half, width)
-            g, p = generate[middle - 1].replicate(high - middle), propagate[middle - 1].replicate(high - middle)
-            blocks_g += [generate[low:middle], generate[middle:high] | propagate[middle:high] & g]
-            blocks_p += [propagate[low:middle], propagate[middle:high] & p]
-        generate, propagate = (Signal(width, name=f"{name}_{kind}{level}") for kind in ("generate", "propagate"))
-        m.d.comb += [generate.eq(Cat(blocks_g)), propagate.eq(Cat(blocks_p))]
+        distance = 1 << level
+        g, p = (Signal(width, name=f"{name}_{kind}{level}") for kind in ("generate", "propagate"))
+        ones = C((1 << distance) - 1, distance)
+        m.d.comb += [
+            g.eq(generate | propagate & Cat(C(0, distance), generate[:-distance])), p.eq(propagate & Cat(ones, propagate[:-distance])),
+        ]  # fmt: skip
+        generate, propagate = g, p
     return generate, propagate
 
 

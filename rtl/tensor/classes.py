@@ -23,6 +23,7 @@ class Classes(wiring.Component):
         From `Unpack`.
     sign : of each product
     exponent : biased by FP32's bias + EXPONENT_OFFSET; 0 for a product that is zero or takes no part
+        Of FP32, product 1 stands for the low half of product 0, 24 places lower; 0 where that is below everything.
     special : of all products
     """
 
@@ -53,6 +54,11 @@ class Classes(wiring.Component):
             plus.append(part & infinite & ~sign)
             minus.append(part & infinite & sign)
             positive.append(part & ~sign)
+        if self._frame.fp32:
+            exponent = Signal(9)
+            m.d.comb += exponent.eq(self.a_exponent[0] + self.b_exponent[0])
+            with m.If(single & self.mask[0] & ~(self.a[0].zero | self.b[0].zero) & exponent[5:].any()):
+                m.d.comb += self.exponent[1].eq(exponent - 23)
         m.d.comb += [
             self.sign.eq(Cat(signs)),
             self.special.nan.eq(Cat(nan).any()), self.special.plus.eq(Cat(plus).any()), self.special.minus.eq(Cat(minus).any()),

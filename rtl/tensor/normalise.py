@@ -42,10 +42,10 @@ class Normalise(wiring.Component):
         m.d.comb += limit.eq(self.exponent - (EXPONENT_OFFSET + 1 - (frame.top - 1 - frame.unit)))
         # A one at that place ends the count of leading zeros there.
         top = frame.top
-        sentinel = Signal(64)
-        m.d.comb += sentinel.eq(Mux(limit[6:].any(), 0, C(1, 64) << limit[:6]))
+        sentinel = Signal(top)
+        m.d.comb += sentinel.eq(Mux(limit[6:].any(), 0, C(1 << (top - 1), top) >> limit[:6]))
         zeros = Signal(6)
-        m.d.comb += zeros.eq(leading_zeros(m, self.magnitude | sentinel[:top][::-1]))
+        m.d.comb += zeros.eq(leading_zeros(m, self.magnitude | sentinel))
 
         # The movement by powers of two, the largest first; below what the rest of it needs only one bit is kept, the OR.
         width = max(top, _KEPT + 31)

@@ -25,10 +25,12 @@ from sim.verilog.emit import rtlil_of
 
 __all__ = ["SCRIPT", "Synthesis", "synthesise"]
 
-#: The ABC script. Structural choices (`dch`) and mapping for delay, then buffers and sizes.
-#: Without `dc2`, which destroys prefix adders; `buffer -p` gives less area than `buffer -c`, at the same delay.
+#: Structural choices (`dch`) and mapping for delay, three times: each round starts from the structure that the one before mapped.
+_ROUND = ("strash", "dch -f", "map -B 0.9 -D {target}")
+#: The ABC script: rounds of mapping, then buffers and sizes. Without `dc2`, which destroys prefix adders; `buffer -p` gives less area than
+#: `buffer -c`, at the same delay.
 SCRIPT = (
-    "strash", "&get -n", "&fraig -x", "&put", "scorr", "dch -f", "map -B 0.9 -D {target}", "topo", "buffer -p", "upsize -D {target}",
+    "strash", "&get -n", "&fraig -x", "&put", "scorr", *_ROUND, *_ROUND, *_ROUND, "topo", "buffer -p", "upsize -D {target}",
     "dnsize -D {target}", "stime -p",
 )
 #: The same with generic gates, whose delay is counted in levels.
@@ -58,7 +60,7 @@ class Synthesis:
     abc_delay: float | None = None
 
 
-def synthesise(component: wiring.Component, library: Library | None, target: float = 4.0, adder: str | None = None) -> Synthesis:
+def synthesise(component: wiring.Component, library: Library | None, target: float = 3.0, adder: str | None = None) -> Synthesis:
     """Synthesises a component.
 
     Parameters
