@@ -79,7 +79,7 @@ class Outcome:
     reads: list[bytes]
     #: Clocks of the whole run by the harness's own count.
     clocks: int | None = None
-    #: Seconds that the simulation itself took, builds apart.
+    #: Seconds that the simulation itself took, builds apart: CPU time of the native simulator, wall time of others.
     seconds: float = 0.0
     #: Per job: (lane of the sequencer, engine) to cycles by cause.
     counters: list[dict[tuple[int, Engine], dict[Cause, int]]] = field(default_factory=list)

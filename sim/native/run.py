@@ -47,7 +47,7 @@ def run(
             rows[index] = (data, address, operation)
         if waves is not None:
             harness.trace(waves)
-        begin = time.perf_counter()
+        begin = time.process_time()
         clocks = 0
         recording = waves is not None
         while not harness.done:
@@ -62,7 +62,7 @@ def run(
                 recording = False
             if ran < length:
                 break
-        seconds = time.perf_counter() - begin
+        seconds = time.process_time() - begin
         status = harness.status()
         log = harness.memory("bench.player", "log").view("<u4").reshape(-1)[: status["logged"]].tolist()
         records, lost = [], 0

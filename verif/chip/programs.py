@@ -21,7 +21,7 @@ from verif.common.streams import pack
 from verif.data_engine import model as data_model
 from verif.data_engine.stimulus import Stimulus
 from verif.tensor import commands as tensor_commands
-from verif.tensor.checks import box
+from verif.tensor.checks import box, used
 from verif.vector import commands as vector_commands
 from verif.vector import model as vector_model
 
@@ -90,7 +90,7 @@ def _pair(draw: random.Random, config: ChipConfig, memory: np.ndarray) -> tuple[
     half = config.l1_bytes // 2
     while True:
         tensor = tensor_commands.good(draw, config, memory)
-        spans = {operand: box(config, tensor, operand) for operand in "abc"}
+        spans = {operand: box(config, tensor, operand) for operand in used(tensor) if operand != "d"}
         fits = all(high - low < half - 4 for low, high in spans.values()) and 4 * tensor["n"] * tensor["ow"] * tensor["oh"] <= half
         if tensor["batch"] == 1 and fits:
             break
@@ -110,8 +110,9 @@ def _chain(draw: random.Random, config: ChipConfig, memory: np.ndarray, count: i
     while len(chain) < count:
         kind = draw.randrange(3)
         if kind == 0:
-            command = tensor_commands.good(draw, config, memory)
-            command["mode"].update(to_vector=0)
+            # Words of an operand that a command doesn't use are noise, so its D can't be asked for afterwards.
+            while (command := tensor_commands.good(draw, config, memory))["mode"]["to_vector"]:
+                pass
             chain.append({T: pack(TensorCommand, command)})
         elif kind == 1:
             chain.append({V: vector_model.encode(_defined(vector_commands.legal(draw, config, from_tensor=False)))})
