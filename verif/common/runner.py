@@ -4,6 +4,7 @@ Builds are kept by the content of their sources, so a second run of a test start
 with its own process group, since `vvp` outlives a parent that is killed.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -160,8 +161,15 @@ class Bench:
             sha.update(source.read_bytes())
         sha.update(json.dumps([self.simulator, self.waves, parameters], sort_keys=True).encode())
         build = build_folder() / "cocotb" / f"{self.simulator}_{sha.hexdigest()[:16]}"
-        if (build / "complete").exists():
-            return build
+        build.parent.mkdir(parents=True, exist_ok=True)
+        # Tests of one component may run side by side: the first one builds, the others wait.
+        with build.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (build / "complete").exists():
+                self._make(build, emission, sources, parameters)
+        return build
+
+    def _make(self, build: Path, emission: Emission, sources: list[Path], parameters: dict):
         shutil.rmtree(build, ignore_errors=True)
         build.mkdir(parents=True)
         design = build / "dut.sv"
@@ -186,4 +194,3 @@ class Bench:
             tail = (build / "build.txt").read_text(errors="replace")[-4000:] if (build / "build.txt").exists() else ""
             raise BenchFailure(f"{self.simulator}: the build failed: {error}\n{tail}") from None
         (build / "complete").touch()
-        return build
