@@ -8,39 +8,17 @@ import pytest
 
 from rtl.formats import Format
 from sim.golden import float32
-from verif.numerics import exact
+from verif.numerics import exact, mpfr
 from verif.numerics.operands import centred, corners, cross, mixed
 
 NAN = 0x7FC00000
-#: binary32: 24 bits of precision; MPFR's exponents are one more than IEEE's, and emin is that of the smallest subnormal.
-BINARY32 = gmpy2.context(precision=24, emin=-148, emax=128, subnormalize=True, round=gmpy2.RoundToNearest)
-
-
-def mpfr(code: int) -> gmpy2.mpfr:
-    return gmpy2.mpfr(struct.unpack("<f", struct.pack("<I", code))[0])
-
-
-def code_of(value: gmpy2.mpfr) -> int:
-    return NAN if gmpy2.is_nan(value) else struct.unpack("<I", struct.pack("<f", float(value)))[0]
-
-
-def mpfr_result(operation: str, *codes: int) -> int:
-    numbers = [mpfr(code) for code in codes]
-    with BINARY32:
-        if operation == "fma":
-            return code_of(gmpy2.fma(*numbers))
-        if operation == "add":
-            return code_of(numbers[0] + numbers[1])
-        if operation == "sub":
-            return code_of(numbers[0] - numbers[1])
-        return code_of(numbers[0] * numbers[1])
 
 
 def compare(operation: str, *operands: np.ndarray) -> None:
     result = getattr(float32, operation)(*operands)
     assert result.dtype == np.uint32
     for *codes, got in zip(*(array.tolist() for array in operands), result.tolist(), strict=True):
-        expected = mpfr_result(operation, *codes)
+        expected = mpfr.operate(operation, *codes)
         assert got == expected, f"{operation} {' '.join(f'{code:08x}' for code in codes)}: {got:08x}, not {expected:08x}"
 
 
@@ -133,7 +111,7 @@ def test_maximum_and_minimum(seed):
     a, b = cross(codes, codes)
     greater, lesser = float32.maximum(a, b).tolist(), float32.minimum(a, b).tolist()
     for x, y, high, low in zip(a.tolist(), b.tolist(), greater, lesser, strict=True):
-        p, q = mpfr(x), mpfr(y)
+        p, q = mpfr.number(x), mpfr.number(y)
         if gmpy2.is_nan(p) or gmpy2.is_nan(q):
             assert (high, low) == (NAN, NAN)
         else:

@@ -1,36 +1,18 @@
 """Arithmetic referees that share no code with the chip: gmpy2 for FP32, Python integers for sums of products; operands that hurt."""
 
 import random
-import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-import gmpy2
-
 from rtl.formats import Format
+from verif.numerics.mpfr import fma
 
 __all__ = ["Operand", "classify", "decode", "dot", "float_operand", "float_operations", "fma", "int_dot", "int_overflows"]
 
 _NAN = 0x7FC00000
 _INFINITY = 0x7F800000
-#: binary32 with subnormals and rounding to nearest even; MPFR subnormalises without rounding twice.
-_BINARY32 = gmpy2.ieee(32)
-_BINARY32.round = gmpy2.RoundToNearest
 #: Exponent bits, fraction bits, and low bits of the container that don't count.
 _FIELDS = {Format.FP32: (8, 23, 0), Format.TF32: (8, 10, 13), Format.FP16: (5, 10, 0), Format.BF16: (8, 7, 0)}
-
-
-def _value(bits: int) -> gmpy2.mpfr:
-    # Python's float is binary64: exact. A NaN's payload doesn't matter.
-    return gmpy2.mpfr(struct.unpack("<f", struct.pack("<I", bits))[0])
-
-
-def fma(a: int, b: int, c: int) -> int:
-    """Bits of a * b + c, rounded once to nearest even, in binary32; every NaN is 7FC00000."""
-    result = _BINARY32.fma(_value(a), _value(b), _value(c))
-    if gmpy2.is_nan(result):
-        return _NAN
-    return struct.unpack("<I", struct.pack("<f", float(result)))[0]
 
 
 class Operand(NamedTuple):
