@@ -69,6 +69,14 @@ class ChipConfig:
     dram_rows: int = 2048
     #: DRAM timing set: a name of `rtl/memory/timing_sets/` or a TOML file.
     dram_timing: str = "P3200"
+    #: SECDED on each 64-bit word of the memory.
+    ecc: bool = True
+    #: Requests that a memory controller holds: reads for each bank, reads of any bank behind them, writes; and atoms that may be on their
+    #: way back to one of its ports.
+    read_queue: int = 8
+    read_staging: int = 32
+    write_pool: int = 32
+    return_slots: int = 256
     #: The memory side steps on `memory_clock[0]` of `memory_clock[1]` clocks.
     memory_clock: tuple[int, int] = (1, 1)
     #: Isolation domains with their own address window.
@@ -99,6 +107,8 @@ class ChipConfig:
                     raise ConfigError(f"{field.name}: {value!r} is not an integer")
                 if value < 1:
                     raise ConfigError(f"{field.name}: {value} is not positive; the least is 1")
+        if not isinstance(self.ecc, bool):
+            raise ConfigError(f"ecc: {self.ecc!r} is not true or false")
         for name in ("name", "dram_timing"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise ConfigError(f"{name}: {getattr(self, name)!r} is not a name")
@@ -153,6 +163,10 @@ class ChipConfig:
             raise ConfigError(f"channels: {self.channels} is more than {self.MAX_CHANNELS}, the most that 32-bit addresses reach")
         if self.dram_rows > 32768:
             raise ConfigError(f"dram_rows: {self.dram_rows} is more than the 32768 of a pseudo-channel")
+        for name, least, most in (("read_queue", 2, 16), ("read_staging", 4, 64), ("write_pool", 8, 64), ("return_slots", 16, 256)):
+            value = getattr(self, name)
+            if not _power_of_two(value) or not least <= value <= most:
+                raise ConfigError(f"{name}: {value} is not a power of two from {least} to {most}")
         if self.partitions > 8:
             raise ConfigError(f"partitions: {self.partitions} is more than 8")
         line = self.l1_banks * self.l1_bank_bytes
@@ -299,7 +313,8 @@ _SLICE = dict(sips=4, pe_rows=2, pe_columns=32, vector_lanes=16, l1_banks=32, l2
 PRESETS = {
     config.name: config
     for config in (
-        ChipConfig("tiny", pe_columns=4, vector_lanes=4, accumulator_rows=64, l1_bytes=32 * KIB, l1_banks=8, l2_bytes=64 * KIB),
+        ChipConfig("tiny", pe_columns=4, vector_lanes=4, accumulator_rows=64, l1_bytes=32 * KIB, l1_banks=8, l2_bytes=64 * KIB,
+                   read_queue=4, read_staging=8, write_pool=16, return_slots=64),
         ChipConfig("small"),
         ChipConfig("i20_slice", **_SLICE),
         ChipConfig("i10_slice", **{**_SLICE, "pe_rows": 1, "pe_columns": 36, "vector_lanes": 4}, int8_lanes=4,

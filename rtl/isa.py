@@ -22,6 +22,8 @@ __all__ = [
     "COMMANDS",
     "COUNTER_BASE",
     "ISA_VERSION",
+    "MEMORY_BASE",
+    "MEMORY_BYTES",
     "WINDOW_BASE",
     "Activity",
     "AlignMode",
@@ -35,6 +37,10 @@ __all__ = [
     "HostRegister",
     "Instruction",
     "Interrupt",
+    "MemoryControl",
+    "MemoryRegister",
+    "MemoryService",
+    "MemoryStatus",
     "MicroOp",
     "Opcode",
     "RunOperand",
@@ -48,6 +54,7 @@ __all__ = [
     "VectorSource",
     "Window",
     "counter_address",
+    "memory_address",
     "window_address",
     "word_index",
     "words_of",
@@ -554,6 +561,77 @@ class Interrupt(enum.IntEnum):
 
 #: L3 window of each partition: base, then limit (first byte beyond), inclusive of the whole memory after reset.
 WINDOW_BASE = 0x100
+
+#: Registers of the memory controllers, `MEMORY_BYTES` for each channel.
+MEMORY_BASE = 0x8000
+MEMORY_BYTES = 0x400
+
+
+class MemoryRegister(enum.IntEnum):
+    """Byte offsets of a memory controller's 32-bit registers. R: read, W: write, C: any write clears. Addresses are of 32-byte atoms.
+
+    The registers of timing and of the address map may be written only while the controller is stopped; any other write to them answers with
+    an error and has no effect.
+    """
+
+    CONTROL = 0x000  #: RW `MemoryControl` bits
+    STATUS = 0x004  #: R `MemoryStatus` bits
+    HASH0 = 0x010  #: RW row bits whose parity is XORed into bg[0]; HASH1 to HASH3 into bg[1], ba[0], ba[1]
+    HASH1 = 0x014
+    HASH2 = 0x018
+    HASH3 = 0x01C
+    CLOSE_AFTER = 0x020  #: RW memory clocks without an access after which an open row is closed; 0: never
+    AGE_LIMIT = 0x024  #: RW memory clocks after which a request goes before all that would pass it
+    STARVE_LIMIT = 0x028  #: RW requests of the urgent class that may pass a waiting one of the other
+    SCRUB_INTERVAL = 0x02C  #: RW memory clocks between two atoms that the scrubber takes
+    RANGE_FIRST = 0x030  #: RW first atom of a fill or self-test
+    RANGE_LAST = 0x034  #: RW last atom
+    SERVICE = 0x038  #: W `MemoryService` starts; refused with an error while one runs
+    TEST_ERRORS = 0x03C  #: R atoms that the last self-test found wrong
+    TEST_FIRST = 0x040  #: R the first of them
+    INJECT_LO = 0x050  #: RW data bits [31:0] to invert
+    INJECT_HI = 0x054  #: RW data bits [63:32]
+    INJECT_CHECK = 0x058  #: RW [7:0] check bits
+    INJECT = 0x05C  #: W [1:0] word: inverts the bits above in this word of the next write
+    SINGLE_ERRORS = 0x060  #: RC words that were corrected
+    SINGLE_FIRST = 0x064  #: R atom of the first since SINGLE_ERRORS was cleared
+    DOUBLE_ERRORS = 0x068  #: RC words that could not be corrected
+    DOUBLE_FIRST = 0x06C  #: R
+    REFUSED = 0x070  #: RC AXI accesses that were answered with an error of protocol or range
+    OWED = 0x074  #: R bank refreshes that are due and not done, signed; negative: done in advance
+    BUS = 0x080  #: R, one word for each `BusCause`: memory clocks; any write to one of them clears all
+    TIMING = 0x100  #: RW, one word for each parameter, in the order of `TimingSet.parameters()`; writable while stopped
+
+
+class MemoryControl(enum.IntEnum):
+    """Bit numbers of CONTROL."""
+
+    RUN = 0  #: set: writes the mode registers and serves requests; cleared: finishes what is pending, closes all banks and stops
+    ECC = 1  #: check bits are checked; writable while stopped
+    REFRESH_ALL = 2  #: all banks are refreshed at once instead of one by one
+    SCRUB = 3  #: reads and corrects atom after atom of the range
+
+
+class MemoryStatus(enum.IntEnum):
+    """Bit numbers of STATUS."""
+
+    READY = 0  #: requests are served
+    STOPPED = 1
+    SERVICE = 2  #: a fill or a self-test runs
+    POISONED = 3  #: an error that could not be corrected was met since DOUBLE_ERRORS was cleared
+
+
+class MemoryService(enum.IntEnum):
+    """What SERVICE starts. Both overwrite RANGE_FIRST to RANGE_LAST."""
+
+    FILL = 1  #: zeros with valid check bits
+    TEST = 2  #: a march test; leaves zeros
+
+
+def memory_address(channel: int, register: MemoryRegister, index: int = 0) -> int:
+    """Host address of a memory controller's register; `index` counts words from BUS and TIMING."""
+    return MEMORY_BASE + MEMORY_BYTES * channel + register + 4 * index
+
 
 #: Cycle counters of the running or last job: one 32-bit word per SIP (the cluster last), engine and cause.
 COUNTER_BASE = 0x1000

@@ -1,13 +1,11 @@
 """The timing rules within one bank."""
 
-from dataclasses import astuple
-
 from amaranth import EnableInserter, Module
 from amaranth.lib.wiring import In, Out
 
 from rtl.common.once import EmitOnce
 from rtl.memory.timers import Timer
-from rtl.memory.timing import TimingSet
+from rtl.memory.timing import TimingValues
 
 __all__ = ["BankTimers"]
 
@@ -21,6 +19,8 @@ class BankTimers(EmitOnce):
     -------
     enable
         Steps the timers.
+    timing
+        The distances.
     activate
         The second clock of an ACT to this bank.
     precharge, refresh, read, write
@@ -32,6 +32,7 @@ class BankTimers(EmitOnce):
     """
 
     enable: In(1)
+    timing: In(TimingValues)
     activate: In(1)
     precharge: In(1)
     refresh: In(1)
@@ -43,28 +44,24 @@ class BankTimers(EmitOnce):
     can_read: Out(1)
     can_write: Out(1)
 
-    def __init__(self, timing: TimingSet):
-        self.timing = timing
-        super().__init__()
-
     @property
     def key(self) -> tuple:
-        return astuple(self.timing)[2:]
+        return ()
 
     def build(self, platform):
         m = Module()
         t = self.timing
 
-        def timer(name: str, start, clocks: int) -> Timer:
-            m.submodules[name] = timer = Timer(clocks)
-            m.d.comb += timer.start.eq(start)
+        def timer(name: str, start, clocks) -> Timer:
+            m.submodules[name] = timer = Timer()
+            m.d.comb += [timer.clocks.eq(clocks), timer.start.eq(start)]
             return timer
 
         rest = [
             timer("tRC", self.activate, t.tRC), timer("tRP", self.precharge, t.tRP), timer("tRFCsb", self.refresh, t.tRFCsb),
         ]
         busy = [
-            timer("tRAS", self.activate, t.tRAS), timer("tRTP", self.read, t.tRTP), timer("tWR", self.write, t.write_end + t.tWR),
+            timer("tRAS", self.activate, t.tRAS), timer("tRTP", self.read, t.tRTP), timer("tWR", self.write, t.write_to_precharge),
         ]
         read, write = timer("tRCDRD", self.activate, t.tRCDRD), timer("tRCDWR", self.activate, t.tRCDWR)
         m.d.comb += [

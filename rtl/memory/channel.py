@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.memory.timers import ActivateWindow, Timer
-from rtl.memory.timing import TimingSet
+from rtl.memory.timing import TimingValues
 
 __all__ = ["ChannelTimers"]
 
@@ -17,6 +17,8 @@ class ChannelTimers(wiring.Component):
 
     Members
     -------
+    timing
+        The distances.
     activate
         The second clock of an ACT, or a REFSB, in bank group `row_group`.
     refresh
@@ -29,6 +31,7 @@ class ChannelTimers(wiring.Component):
         For each group: the command may go out in this clock.
     """
 
+    timing: In(TimingValues)
     activate: In(1)
     refresh: In(1)
     row_group: In(2)
@@ -40,31 +43,27 @@ class ChannelTimers(wiring.Component):
     can_read: Out(4)
     can_write: Out(4)
 
-    def __init__(self, timing: TimingSet):
-        self.timing = timing
-        super().__init__()
-
     def elaborate(self, platform):
         m = Module()
         t = self.timing
 
-        def timer(name: str, start, clocks: int) -> Timer:
-            m.submodules[name] = timer = Timer(clocks)
-            m.d.comb += timer.start.eq(start)
+        def timer(name: str, start, clocks) -> Timer:
+            m.submodules[name] = timer = Timer()
+            m.d.comb += [timer.clocks.eq(clocks), timer.start.eq(start)]
             return timer
 
-        m.submodules.tFAW = window = ActivateWindow(t.tFAW)
-        m.d.comb += window.start.eq(self.activate)
+        m.submodules.tFAW = window = ActivateWindow()
+        m.d.comb += [window.clocks.eq(t.tFAW), window.start.eq(self.activate)]
         activates = [window, timer("tRRD_S", self.activate, t.tRRD_S), timer("tRREFD", self.activate & self.refresh, t.tRREFD)]
         column = self.read | self.write
         any_column = timer("tCCD_S", column, t.tCCD_S)
-        turn_read = timer("tWTR_S", self.write, t.write_end + t.tWTR_S)
+        turn_read = timer("tWTR_S", self.write, t.write_to_read_S)
         turn_write = timer("tRTW", self.read, t.read_to_write)
         for group in range(4):
             row_here, column_here = self.row_group == group, self.column_group == group
             rows = [*activates, timer(f"tRRD_L{group}", self.activate & row_here, t.tRRD_L)]
             same = timer(f"tCCD_L{group}", column & column_here, t.tCCD_L)
-            same_turn = timer(f"tWTR_L{group}", self.write & column_here, t.write_end + t.tWTR_L)
+            same_turn = timer(f"tWTR_L{group}", self.write & column_here, t.write_to_read_L)
             m.d.comb += [
                 self.can_activate[group].eq(Cat(each.soon for each in rows).all()),
                 self.can_refresh[group].eq(Cat(each.ready for each in rows).all()),

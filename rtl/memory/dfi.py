@@ -50,17 +50,18 @@ class DFI(wiring.Signature):
         The device steps in clocks with `enable` only.
     row, column
         One command each a clock.
-    write_data, write_mask
-        The 32 bytes of a write, valid in the clock WL after its WR; a set mask bit leaves its byte as it was (as JESD235's DM).
-    read_data, read_valid
+    write_data, write_check, write_mask
+        The 32 bytes of a write and their check bits (side-band, byte w for word w), valid in the clock WL after its WR; a set mask bit
+        leaves its byte as it was (as JESD235's DM). The check bits of a word are stored unless all its bytes are masked.
+    read_data, read_check, read_valid
         The 32 bytes of a read, RL + 2 clocks after its RD: the clock after the last half of the burst. Never stalled.
     """
 
     def __init__(self):
         super().__init__({
             "enable": Out(1), "row": Out(RowCommand), "column": Out(ColumnCommand),
-            "write_data": Out(256), "write_mask": Out(32),
-            "read_data": In(256), "read_valid": wiring.In(1),
+            "write_data": Out(256), "write_check": Out(32), "write_mask": Out(32),
+            "read_data": In(256), "read_check": In(32), "read_valid": In(1),
         })
 
     def __eq__(self, other):

@@ -11,7 +11,9 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
-__all__ = ["BURST_CLOCKS", "MAX_POSTPONED", "TimingError", "TimingSet"]
+from amaranth.lib import data
+
+__all__ = ["BURST_CLOCKS", "MAX_POSTPONED", "TIMER_BITS", "TimingError", "TimingSet", "TimingValues"]
 
 #: Burst length 4 at double data rate.
 BURST_CLOCKS = 2
@@ -19,7 +21,40 @@ BURST_CLOCKS = 2
 #: Refreshes of a bank that may be owed at any time; JESD235 lets a controller postpone as many.
 MAX_POSTPONED = 8
 
+#: Width of a distance between commands. The longest is tRFC, then WL + 2 + tWR.
+TIMER_BITS = 10
+
 _FOLDER = Path(__file__).parent / "timing_sets"
+
+
+class TimingValues(data.Struct):
+    """A timing set as the hardware sees it, in clocks of the memory: constant while the controller runs.
+
+    Names as in :class:`TimingSet`; the last four are sums that the register file forms, so that a timer has one value to load.
+    """
+
+    RL: 6
+    WL: 6
+    tRCDRD: TIMER_BITS
+    tRCDWR: TIMER_BITS
+    tRP: TIMER_BITS
+    tRAS: TIMER_BITS
+    tRC: TIMER_BITS
+    tRRD_S: TIMER_BITS
+    tRRD_L: TIMER_BITS
+    tCCD_S: TIMER_BITS
+    tCCD_L: TIMER_BITS
+    tFAW: TIMER_BITS
+    tRTP: TIMER_BITS
+    tRFC: TIMER_BITS
+    tRFCsb: TIMER_BITS
+    tRREFD: TIMER_BITS
+    tREFI: 16
+    tREFIsb: 12
+    write_to_precharge: TIMER_BITS  #: WL + 2 + tWR
+    write_to_read_S: TIMER_BITS  #: WL + 2 + tWTR_S
+    write_to_read_L: TIMER_BITS
+    read_to_write: TIMER_BITS  #: RL + 2 + tRTW_GAP - WL
 
 
 class TimingError(ValueError):
@@ -69,6 +104,10 @@ class TimingSet:
                              ("tRCDWR", "tRAS"), ("tRREFD", "tREFIsb"), ("tRFCsb", "tRFC"), ("tRFC", "tREFI")):
             if getattr(self, large) < getattr(self, small):
                 self._refuse(f"{large} = {getattr(self, large)} is less than {small} = {getattr(self, small)}")
+        for key, value in self.values().items():
+            width = TimingValues.as_shape()[key].width
+            if value >> width:
+                self._refuse(f"{key} = {value} is more than the {width} bits of its register hold")
         if self.tRC < self.tRAS + self.tRP:
             self._refuse(f"tRC = {self.tRC} is less than tRAS + tRP = {self.tRAS + self.tRP}")
         if self.tCCD_S < BURST_CLOCKS:
@@ -92,6 +131,14 @@ class TimingSet:
     def write_end(self) -> int:
         """WR to the end of its data; tWR and tWTR count from there."""
         return self.WL + BURST_CLOCKS
+
+    def values(self) -> dict[str, int]:
+        """The fields of :class:`TimingValues`."""
+        sums = {
+            "write_to_precharge": self.write_end + self.tWR, "write_to_read_S": self.write_end + self.tWTR_S,
+            "write_to_read_L": self.write_end + self.tWTR_L, "read_to_write": max(self.read_to_write, 0),
+        }
+        return {key: sums.get(key, getattr(self, key, 0)) for key, _ in TimingValues.as_shape()}
 
     @classmethod
     def parameters(cls) -> tuple[str, ...]:
