@@ -1,4 +1,4 @@
-"""The code itself: its table has the properties that make it correct one error and detect two, and the back door's check bits are its own."""
+"""The code: its table corrects one error and detects two, and the back door has the same check bits."""
 
 import random
 import time
