@@ -56,13 +56,13 @@ class Entry(wiring.Component):
         strobe, bad = Signal(32), Signal(WORDS)
         given = self.request
 
-        joins = Signal(32)
+        joins, lacks = Signal(32), Signal(32)
         # Bytes that come with the request, and bytes that come from the memory.
         written, filled = Signal(256), Signal(256)
         m.d.comb += [
             joins.eq(Mux((self.allocate & ~self.rewrite) | self.merge, given.strobe, 0)),
             written.eq(Cat(bit.replicate(8) for bit in joins)),
-            filled.eq(Cat(bit.replicate(8) for bit in Mux(self.fill, ~strobe, 0))),
+            lacks.eq(Mux(self.fill, ~strobe, 0)), filled.eq(Cat(bit.replicate(8) for bit in lacks)),
         ]
         m.d.sync += self.data.eq((given.data & written) | (~written & ((self.returned.data & filled) | (self.data & ~filled))))
 

@@ -55,11 +55,18 @@ class March(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         element, background, fill = Signal(range(len(ELEMENTS))), Signal(range(len(BACKGROUNDS))), Signal()
-        down, reads, expects_ones, writes, writes_ones = (
-            Array(C(row[column], 1) for row in ELEMENTS)[element] for column in range(len(ELEMENTS[0]))
-        )
-        pattern = Signal(64)
-        m.d.comb += pattern.eq(Array(C(word, 64) for word in BACKGROUNDS)[background])
+        down, reads, expects_inverted, writes, writes_inverted = does = tuple(Signal(name=name) for name in (
+            "down", "reads", "expects_inverted", "writes", "writes_inverted"
+        ))
+        pattern, expected, written = Signal(64), Signal(64), Signal(64)
+        with m.Switch(element):
+            for number, row in enumerate(ELEMENTS):
+                with m.Case(number):
+                    m.d.comb += [signal.eq(value) for signal, value in zip(does, row, strict=True)]
+        m.d.comb += [
+            pattern.eq(Array(C(word, 64) for word in BACKGROUNDS)[background]),
+            expected.eq(pattern ^ expects_inverted.replicate(64)), written.eq(pattern ^ writes_inverted.replicate(64)),
+        ]
 
         # Reads on their way.
         under_way = Signal(SLOT_BITS + 1)
@@ -75,13 +82,12 @@ class March(wiring.Component):
             out.valid.eq(walks & (writing | (under_way < (1 << SLOT_BITS)))),
             out.payload.write.eq(writing), out.payload.atom.eq(atom), out.payload.strobe.eq(~0),
             out.payload.tag.slot.eq(slot), out.payload.tag.source.eq(Source.SERVICE),
-            out.payload.data.eq((pattern ^ writes_ones.replicate(64)).replicate(WORDS)),
+            out.payload.data.eq(written.replicate(WORDS)),
         ]
         with m.If(sent & ~writing):
             m.d.sync += slot.eq(slot + 1)
 
         # In two clocks: each word is compared, then all together.
-        expected = pattern ^ expects_ones.replicate(64)
         differs = Signal(WORDS)
         m.d.sync += [
             differs.eq(Cat(back.data.word_select(word, 64) != expected for word in range(WORDS)) | back.bad | self.verdict.corrected),

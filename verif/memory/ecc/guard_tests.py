@@ -92,7 +92,8 @@ class Bench:
             return ALL if kind == "whole" else 0
         # Bytes, whole words, and all bytes but one.
         words = sum(0xFF << 8 * word for word in range(4) if self.rng.getrandbits(1))
-        return self.rng.choice([self.rng.randrange(1, ALL), words % ALL or 0xFF, ALL ^ 1 << self.rng.randrange(32), 1 << self.rng.randrange(32)])
+        lone = 1 << self.rng.randrange(32)
+        return self.rng.choice([self.rng.randrange(1, ALL), words % ALL or 0xFF, ALL ^ lone, lone])
 
     async def traffic(self, count: int, atoms: list[int], weights=(4, 2, 4, 0.3)):
         for _ in range(count):
@@ -107,7 +108,7 @@ class Bench:
     async def settle(self):
         """Nothing is under way anywhere, for long enough that nothing follows."""
         self.quiet = 0
-        while self.quiet < 80 or self.expected or not self.source.idle or not self.scrub.idle:
+        while self.quiet < 12 or self.expected or not self.source.idle or not self.scrub.idle:
             await FallingEdge(self.dut.clk)
 
     def all_clean(self, atoms):
@@ -133,7 +134,7 @@ async def storm(dut):
         memory.stall, bench.source.stall = draw.choice([(0, 0), (0.3, 0.3), (0.6, 0), (0, 0.4)])
         memory.latency = draw.choice([(1, 8), (1, 60), (30, 90)])
         memory.depth = draw.choice([3, 10, 40])
-        traffic = cocotb.start_soon(bench.traffic(params().get("requests", 600), atoms))
+        traffic = cocotb.start_soon(bench.traffic(params().get("requests", 400), atoms))
         while not traffic.done():
             await ClockCycles(dut.clk, draw.randrange(1, 40))
             atom = draw.choice(atoms)
@@ -201,7 +202,7 @@ async def poison(dut):
     """cp_double, cp_poison, cp_heal: what can't be corrected is reported until the word is overwritten."""
     bench = await _started(dut, 60_000)
     memory, draw = bench.memory, rng("faults")
-    for heals in ("word", "atom") * 3:
+    for heals in ("word", "atom") * 2:
         atom, word = draw.randrange(1 << ATOM_BITS), draw.randrange(4)
         other = (word + 1) % 4
         bench.write(atom, draw.getrandbits(256))
@@ -300,7 +301,7 @@ async def hold(dut):
     """cp_hold: with `hold` all comes to its end, and nothing is lost."""
     bench = await _started(dut, 60_000)
     atoms = list(range(5))
-    traffic = cocotb.start_soon(bench.traffic(600, atoms))
+    traffic = cocotb.start_soon(bench.traffic(400, atoms))
     for _ in range(6):
         await ClockCycles(dut.clk, bench.rng.randrange(20, 200))
         await FallingEdge(dut.clk)

@@ -30,7 +30,9 @@ class Memory:
         Atoms whose read by the guard is under way.
     """
 
-    def __init__(self, dut, rng: random.Random, *, ecc: bool = True, stall: float = 0.3, latency: tuple[int, int] = (1, 60), depth: int = 40):
+    def __init__(
+        self, dut, rng: random.Random, *, ecc: bool = True, stall: float = 0.3, latency: tuple[int, int] = (1, 60), depth: int = 40,
+    ):
         self._dut, self._rng = dut, rng
         self.ecc, self.stall, self.latency, self.depth = ecc, stall, latency, depth
         self.stored: dict[int, list[Word]] = {}
@@ -43,11 +45,28 @@ class Memory:
         self._clock = 0
         cocotb.start_soon(self._serve())
 
+    def steps(self) -> bool:
+        """Whether the next rising edge is one of the memory's clock."""
+        return True
+
+    def open(self) -> bool:
+        """Whether requests are taken at all."""
+        return True
+
+    @property
+    def pending(self) -> int:
+        """Reads under way."""
+        return len(self._pending)
+
     def words(self, atom: int) -> list[Word]:
         return self.stored.setdefault(atom, [(0, 0)] * 4)
 
     def kinds(self, atom: int) -> list[str]:
         return [judge(word)[1] for word in self.words(atom)]
+
+    def cell(self, atom: int, word: int, value: Word) -> Word:
+        """What is stored when `value` is written: the same, in a memory without faults."""
+        return value
 
     def flip(self, atom: int, word: int, bits: int = 1):
         self.words(atom)[word] = flip(self.words(atom)[word], self._rng, bits)
@@ -56,8 +75,10 @@ class Memory:
         dut, offered = self._dut, None
         while True:
             await FallingEdge(dut.clk)
+            if not self.steps():
+                continue
             self._clock += 1
-            ready = len(self._pending) < self.depth and self._rng.random() >= self.stall
+            ready = self.open() and len(self._pending) < self.depth and self._rng.random() >= self.stall
             dut.coded__ready.value = int(ready)
             self._answer()
             await ReadOnly()
@@ -104,7 +125,7 @@ class Memory:
                 assert check == check_of(data), "check bits of a word written wholly, without the code"
             keep = sum(0xFF << 8 * byte for byte in range(8) if not strobe >> byte & 1)
             if strobe:
-                words[word] = (words[word][0] & keep | data & ~keep, check)
+                words[word] = self.cell(atom, word, (words[word][0] & keep | data & ~keep, check))
         self.writes.append((atom, list(words)))
 
 
