@@ -577,9 +577,9 @@ class MemoryRegister(enum.IntEnum):
     CONTROL = 0x000  #: RW `MemoryControl` bits
     STATUS = 0x004  #: R `MemoryStatus` bits
     HASH0 = 0x010  #: RW row bits whose parity is XORed into bg[0]; HASH1 to HASH3 into bg[1], ba[0], ba[1]
-    HASH1 = 0x014
-    HASH2 = 0x018
-    HASH3 = 0x01C
+    HASH1 = 0x014  #: RW
+    HASH2 = 0x018  #: RW
+    HASH3 = 0x01C  #: RW
     CLOSE_AFTER = 0x020  #: RW memory clocks without an access after which an open row is closed; 0: never
     AGE_LIMIT = 0x024  #: RW memory clocks after which a request goes before all that would pass it
     STARVE_LIMIT = 0x028  #: RW requests of the urgent class that may pass a waiting one of the other
@@ -587,8 +587,8 @@ class MemoryRegister(enum.IntEnum):
     RANGE_FIRST = 0x030  #: RW first atom of a fill or self-test
     RANGE_LAST = 0x034  #: RW last atom
     SERVICE = 0x038  #: W `MemoryService` starts; refused with an error while one runs
-    TEST_ERRORS = 0x03C  #: R atoms that the last self-test found wrong
-    TEST_FIRST = 0x040  #: R the first of them
+    TEST_ERRORS = 0x03C  #: R reads of the last self-test that found an atom wrong
+    TEST_FIRST = 0x040  #: R atom of the first of them
     INJECT_LO = 0x050  #: RW data bits [31:0] to invert
     INJECT_HI = 0x054  #: RW data bits [63:32]
     INJECT_CHECK = 0x058  #: RW [7:0] check bits
@@ -599,7 +599,7 @@ class MemoryRegister(enum.IntEnum):
     DOUBLE_FIRST = 0x06C  #: R
     REFUSED = 0x070  #: RC AXI accesses that were answered with an error of protocol or range
     OWED = 0x074  #: R bank refreshes that are due and not done, signed; negative: done in advance
-    BUS = 0x080  #: R, one word for each `BusCause`: memory clocks; any write to one of them clears all
+    BUS = 0x080  #: RC, one word for each `BusCause`: memory clocks; any write to one of them clears all
     TIMING = 0x100  #: RW, one word for each parameter, in the order of `TimingSet.parameters()`; writable while stopped
 
 

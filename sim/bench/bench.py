@@ -66,6 +66,8 @@ class Bench(wiring.Component):
         if self._memory == "ideal":
             m.submodules.chip = chip = Compute(config)
             m.d.comb += [chip.memory_ready.eq(-1), self.violations.eq(0)]
+            # An ideal memory has no registers.
+            m.d.comb += [access.error.eq(1) for registers in chip.memory_registers for access in (registers.write, registers.read)]
             for channel in range(config.channels):
                 m.submodules[f"memory_{channel}"] = Instance(
                     "ideal_memory", p_DATA_BYTES=config.bus_bytes, p_ID_BITS=chip.memory[channel].signature.id_bits,

@@ -4,12 +4,12 @@ import logging
 from collections import Counter
 
 import cocotb
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from rtl.config import ISA_VERSION
 from rtl.host.registers import WATCHDOG_CYCLES
-from rtl.isa import Cause, Engine, Interrupt, Status, Window, counter_address, window_address
+from rtl.isa import Cause, Engine, Interrupt, MemoryRegister, Status, Window, counter_address, memory_address, window_address
 from rtl.isa import HostRegister as R
 from verif.common.clock import start
 from verif.common.params import config, params, rng
@@ -151,6 +151,63 @@ async def registers(dut):
     await bench.read(0x200, good=False)
     await bench.read(0x300, good=False)
     assert await bench.record() == host_error(Status.BAD_REGISTER, 0x200)
+
+
+async def _memory_registers(dut, channels: int, words: dict, writes: list):
+    """Register files of the memory controllers: reads answer one cycle later; odd words refuse both directions."""
+    ports = [{name: getattr(dut, f"memory__{channel}__{name}") for name in (
+        "write__valid", "write__address", "write__data", "write__strobe", "write__error",
+        "read__valid", "read__address", "read__data", "read__error",
+    )} for channel in range(channels)]
+    answers = [(0, 0)] * channels
+    while True:
+        await FallingEdge(dut.clk)
+        for channel, port in enumerate(ports):
+            port["read__data"].value, port["read__error"].value = answers[channel]
+            # The address comes from a register, so that the answer of the same cycle is known here.
+            port["write__error"].value = int(port["write__address"].value) & 1
+        await ReadOnly()
+        for channel, port in enumerate(ports):
+            address = int(port["read__address"].value)
+            asked = int(port["read__valid"].value)
+            answers[channel] = (words.get((channel, address), 0), address & 1) if asked else (0xDEAD0000 | channel, 1)
+            if int(port["write__valid"].value):
+                writes.append((channel, *(int(port[f"write__{name}"].value) for name in ("address", "data", "strobe"))))
+
+
+@cocotb.test()
+async def memory_registers(dut):
+    """cp_memory: every channel's registers by read and write, their errors, and channels that aren't there."""
+    bench = await Bench(dut).start()
+    rng, channels = bench.rng, bench.config.channels
+    words: dict = {}
+    writes: list = []
+    cocotb.start_soon(_memory_registers(dut, channels, words, writes))
+    for _ in range(2):
+        for channel in range(channels):
+            for word in (0, 255, 2 * rng.randrange(128), 2 * rng.randrange(128) + 1):
+                address, value = memory_address(channel, MemoryRegister.CONTROL, word), rng.getrandbits(32)
+                words[channel, word] = value
+                good = not word & 1
+                assert await bench.read(address, good) == (value if good else 0)
+                writes.clear()
+                await bench.write(address, value ^ 1, good)
+                assert writes == [(channel, word, value ^ 1, 15)]
+                if not good:
+                    assert await bench.record() == host_error(Status.BAD_REGISTER, address)
+                await bench.axi.write(address + 2, b"\x77")
+                assert writes[-1] == (channel, word, 0x77 << 16, 4) or not good
+                if not good:
+                    await bench.record()
+    writes.clear()
+    for address in ([memory_address(channels, MemoryRegister.CONTROL)] if channels < 32 else []) + [0xFFFC]:
+        await bench.read(address, good=False)
+        assert await bench.record() == host_error(Status.BAD_REGISTER, address)
+        await bench.write(address, 5, good=False)
+        assert await bench.record() == host_error(Status.BAD_REGISTER, address)
+    # The host's own registers are none of the channels' business.
+    await bench.write(R.JOB_ARGS, 0x1234)
+    assert await bench.read(R.JOB_ARGS) == 0x1234 and not writes
 
 
 @cocotb.test()

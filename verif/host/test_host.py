@@ -7,7 +7,7 @@ from rtl.host.host import Host
 from verif.common.fault import Fault
 
 TESTS = "verif.host.host_tests"
-CONFIG = {"base": "tiny", "sips": 3, "job_queue_depth": 3}
+CONFIG = {"base": "tiny", "sips": 3, "job_queue_depth": 3, "channels": 2}
 
 
 def test_host(bench):
@@ -24,9 +24,12 @@ def test_host_long(bench, config, tests):
     bench.run(Host(ChipConfig.from_dict(config)), TESTS, params={"config": config, "jobs": 15}, testcase=tests)
 
 
-@pytest.mark.parametrize(("port", "bit"), [("axi__rdata", 0), ("cancel", 2), ("launch__1__payload", 12), ("partition", 0)])
-def test_fault_is_found(bench, port, bit):
+@pytest.mark.parametrize(("port", "bit", "testcase"), [
+    ("axi__rdata", 0, "jobs"), ("cancel", 2, "jobs"), ("launch__1__payload", 12, "jobs"), ("partition", 0, "jobs"),
+    ("memory__1__write__strobe", 2, "memory_registers"), ("memory__1__read__address", 3, "memory_registers"),
+])
+def test_fault_is_found(bench, port, bit, testcase):
     if bench.simulator != "icarus":
         pytest.skip("one simulator shows that the testbench can fail")
     bench.run(Fault(Host(ChipConfig.from_dict(CONFIG)), port, bit, after=300), TESTS, params={"config": CONFIG, "jobs": 2},
-              testcase="jobs", expect_failure=True)
+              testcase=testcase, expect_failure=True)

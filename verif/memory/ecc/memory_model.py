@@ -43,6 +43,7 @@ class Memory:
         self.spoiled = False
         self._pending: list[tuple[int, Source, int, dict]] = []
         self._clock = 0
+        self._answered = False
         cocotb.start_soon(self._serve())
 
     def steps(self) -> bool:
@@ -94,8 +95,11 @@ class Memory:
     def _answer(self):
         due = [entry for entry in self._pending if entry[0] <= self._clock]
         if not due:
-            self._dut.fetched.value = self._rng.getrandbits(256) << 1  # not valid: what it holds must not count
+            if self._answered:
+                self._dut.fetched.value = self._rng.getrandbits(256) << 1  # not valid: what it holds must not count
+            self._answered = False
             return
+        self._answered = True
         entry = self._rng.choice(due)
         self._pending.remove(entry)
         if entry[1] is Source.GUARD:

@@ -117,8 +117,8 @@ class Device(Memory):
             now = int(dut.run.value)
             if now and not run:
                 self.starts.append(self.clock)
-            command = unpack(RowCommand, int(dut.row.value))
-            if command.operation is not RowOperation.NOP:
+            if (bits := int(dut.row.value)) & 7:
+                command = unpack(RowCommand, bits)
                 assert command.operation is RowOperation.MRS and not now and not run, f"{command.operation} on the row bus, run {now}"
                 self.modes.append((self.clock, command.bank, command.row))
             run = now
