@@ -21,9 +21,14 @@ SERVICE_PAGE = -2
 
 
 class PortBench:
-    """Parameters of the run: `ports`, `interleave`, and `clock` (p of q). `stall` 0 to 1 goes for all streams."""
+    """Parameters of the run: `ports`, `interleave`, and `clock` (p of q). `stall` 0 to 1 goes for all streams.
 
-    def __init__(self, dut, name: str, *, stall: float, holds: bool = False, coverage: bool = False, **below):
+    Ports of `foreign` have no master here.
+    """
+
+    def __init__(
+        self, dut, name: str, *, stall: float, holds: bool = False, coverage: bool = False, foreign: tuple[int, ...] = (), **below
+    ):
         self.dut, self.chip = dut, config()
         given = params()
         self.ports, self.bus_bytes = given.get("ports", 2), self.chip.bus_bytes
@@ -31,13 +36,14 @@ class PortBench:
         page = 4096 // ATOM_BYTES
         self.below = Below(
             dut, (atoms - 1).bit_length(), self.ports, self.chip.return_slots, rng(f"{name} below"), stall=stall,
-            clock=tuple(given.get("clock", (1, 1))), service_atoms=range(atoms + SERVICE_PAGE * page, atoms + (SERVICE_PAGE + 1) * page), **below,
+            clock=tuple(given.get("clock", (1, 1))), service_atoms=range(atoms + SERVICE_PAGE * page, atoms + (SERVICE_PAGE + 1) * page),
+            **below,
         )
-        self.masters = [
-            PortMaster(dut, n, rng(f"{name} master {n}"), stall=stall, holds=holds, interleave=given.get("interleave", True))
-            for n in range(self.ports)
-        ]
-        for master in self.masters:
+        self.masters = {
+            n: PortMaster(dut, n, rng(f"{name} master {n}"), stall=stall, holds=holds, interleave=given.get("interleave", True))
+            for n in range(self.ports) if n not in foreign
+        }
+        for master in self.masters.values():
             master.finish = self._finish
         self.history = History(lambda place: self.below.atom(place // ATOM_BYTES)[place % ATOM_BYTES])
         self._initial: dict[int, bytes] = {}
@@ -54,7 +60,7 @@ class PortBench:
         return bench
 
     async def _run(self):
-        parts = [*self.masters, self.below]
+        parts = [*self.masters.values(), self.below]
         while True:
             await FallingEdge(self.dut.clk)
             for part in parts:
@@ -66,7 +72,7 @@ class PortBench:
 
     def push(self, transfer: Transfer) -> Transfer:
         if transfer.write and transfer.harmless:
-            reads = [read.accepted for master in self.masters for read in master.open_reads if read.accepted is not None]
+            reads = [read.accepted for master in self.masters.values() for read in master.open_reads if read.accepted is not None]
             self.history.write(transfer, self.bus_bytes, min([self.clock, *reads]))
         return self.masters[transfer.port].push(transfer)
 
@@ -77,9 +83,9 @@ class PortBench:
     async def drain(self, limit: int = 20_000):
         """Waits until nothing is in flight."""
         begin = self.clock
-        while any(master.in_flight for master in self.masters) or not self.below.idle:
+        while any(master.in_flight for master in self.masters.values()) or not self.below.idle:
             await FallingEdge(self.dut.clk)
-            assert self.clock - begin < limit, f"{[master.in_flight for master in self.masters]} bursts are still in flight"
+            assert self.clock - begin < limit, f"{[master.in_flight for master in self.masters.values()]} bursts are still in flight"
         await self.clocks(4)
 
     def _finish(self, transfer: Transfer, order: str):

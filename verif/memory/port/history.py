@@ -8,7 +8,8 @@ __all__ = ["History"]
 
 
 def _before(first: Transfer, second: Transfer) -> bool:
-    """The rule puts `first` before `second`: its answer was there when the other's address was taken, or one port sent both in this order."""
+    """The rule puts `first` before `second`: one port sent them in this order, or the first's answer was there when the other's address was
+    taken."""
     if first.port == second.port:
         return first.number < second.number
     return first.seen is not None and second.accepted is not None and first.seen <= second.accepted
@@ -68,7 +69,6 @@ class History:
                         race = "with a write"
                     elif race == "alone" and found[0][0] is not None and found[0][0].port != transfer.port:
                         race = "after a write"
-                assert value in allowed, (
-                    f"port {transfer.port} reads {value:#04x} at {place:#x}, beat {n} of {transfer.beats}; allowed are {sorted(map(hex, allowed))}"
-                )
+                what = f"port {transfer.port} reads {value:#04x} at {place:#x}, beat {n} of {transfer.beats}"
+                assert value in allowed, f"{what}; allowed are {sorted(map(hex, allowed))}"
         return race
