@@ -93,9 +93,13 @@ class ReturnBuffer(wiring.Component):
 
         # Slots behind the heads of the lanes that have their data.
         arrived = Signal(slots)
+
+        def one(valid, slot):
+            # Not a shifted `valid`: to a simulator, 0 shifted by what is undefined is undefined.
+            return Mux(valid, 1 << slot, 0)[:slots]
+
         m.d.sync += arrived.eq(
-            (arrived | (self.returned << self.returned_slot)[:slots] | ((push & self.whole) << self.slot)[:slots])
-            & ~(fetch << fetch_slot)[:slots]
+            (arrived | one(self.returned, self.returned_slot) | one(push & self.whole, self.slot)) & ~one(fetch, fetch_slot)
         )
 
         lanes = [Lane(slots) for _ in range(self.lanes)]

@@ -67,6 +67,7 @@ class Below:
         self._steady: int | None = None
         self._service_rate, self._service_atoms = service, service_atoms
         self._service: dict[str, int] | None = None
+        self._service_slot = 0
         self._service_sent: list[dict[str, int]] = []
         self._service_expected: dict[int, int] = {}
         self.serviced = 0
@@ -133,13 +134,13 @@ class Below:
 
     def _offer_service(self):
         if self._service is None and self._service_atoms and self._rng.random() < self._service_rate:
-            slot = next((slot for slot in range(256) if (Source.SERVICE.value, slot) not in self._tags), None)
+            self._service_slot = (self._service_slot + 1) % 256
             write = self._rng.getrandbits(1)
             values = {"write": write, "urgent": 0, "atom": self._rng.choice(self._service_atoms)}
             if write:
                 values |= {"data": self._rng.getrandbits(256), "strobe": self._rng.getrandbits(32) | 1}
             else:
-                values |= {"tag.source": Source.SERVICE.value, "tag.slot": slot}
+                values |= {"tag.source": Source.SERVICE.value, "tag.slot": self._service_slot}
             self._service = values
             self._set("service__payload", self._request.pack(values))
         self._set("service__valid", int(self._service is not None))
