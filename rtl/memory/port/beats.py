@@ -40,7 +40,8 @@ class AtomBeats(wiring.Component):
         word = atom.data.word_select(place, 8 * self._bus_bytes) if len(place) else atom.data
         m.d.comb += [
             offset.eq(Mux(count == 0, part.offset, walked)),
-            *(touched[k].eq((offset[3:] <= k) & (final >= k)) for k in range(WORDS)),
+            # From the word of the first byte to that of the last.
+            touched.eq((0b1111 << offset[3:]) & ~(0b1110 << final)),
             out.id.eq(part.id), out.last.eq(last & ~part.more),
             out.data.eq(Mux(refused, 0, word)),
             out.response.eq(Mux(refused, part.response, Mux((touched & atom.bad).any(), Response.SLVERR, Response.OKAY))),

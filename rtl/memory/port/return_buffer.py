@@ -1,6 +1,6 @@
 """The return buffer of a port: atoms come in any order and leave in that of their identifiers."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -80,13 +80,14 @@ class ReturnBuffer(wiring.Component):
         m.submodules.data = atoms = SramDual(slots, self._atom.size)
         m.submodules.parts_of = parts = SramDual(slots, part_layout(self.id_bits).size)
         m.submodules.links = links = SramDual(slots, bits)
-        out = self.atoms.payload
+        out, part = self.atoms.payload, Signal(part_layout(self.id_bits))
         m.d.comb += [
+            part.eq(parts.read_data),
             atoms.write.eq(self.returned), atoms.write_address.eq(self.returned_slot), atoms.write_data.eq(self.returned_atom),
             parts.write.eq(push), parts.write_address.eq(self.slot), parts.write_data.eq(self.parts.payload),
             atoms.read_enable.eq(fetch), atoms.read_address.eq(fetch_slot),
             parts.read_enable.eq(fetch), parts.read_address.eq(fetch_slot),
-            Cat(out.data, out.bad).eq(atoms.read_data), out.part.eq(parts.read_data),
+            Cat(out.data, out.bad).eq(atoms.read_data), out.part.eq(part),
             self.atoms.valid.eq(fetched),
         ]
         m.d.sync += fetched.eq(fetch | (fetched & ~self.atoms.ready))
@@ -103,7 +104,7 @@ class ReturnBuffer(wiring.Component):
         )
 
         lanes = [Lane(slots) for _ in range(self.lanes)]
-        choice = self._choose(m, lanes, fetch, fetched)
+        choice = self._choose(m, lanes, fetch, fetched, part.more)
         link = links.read_data
         load, load_lane, load_strand = Signal(), Signal(self.lanes), Signal()
         more, strand = Signal(), Signal()
@@ -125,7 +126,7 @@ class ReturnBuffer(wiring.Component):
         m.d.comb += [links.write_data.eq(self.slot), links.read_enable.eq(fetch), links.read_address.eq(fetch_slot)]
         return m
 
-    def _choose(self, m: Module, lanes: list[Lane], fetch: Signal, fetched: Signal) -> Signal:
+    def _choose(self, m: Module, lanes: list[Lane], fetch: Signal, fetched: Signal, more: Value) -> Signal:
         """The lane whose atom is fetched when there is room, one-hot."""
         m.submodules.turn = turn = RoundRobin(self.lanes)
         here, current, candidates = Signal(self.lanes), Signal(self.lanes), Signal(self.lanes)
@@ -133,7 +134,7 @@ class ReturnBuffer(wiring.Component):
         within = Signal()
         m.d.comb += [
             here.eq(Cat(lane.here for lane in lanes)),
-            within.eq(current.any() & self.atoms.payload.part.more),
+            within.eq(current.any() & more),
             candidates.eq(Mux(within & (here & current).any(), current, here)),
         ]
         if not self.interleave:
