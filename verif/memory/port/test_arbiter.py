@@ -3,26 +3,28 @@
 import pytest
 
 from rtl.memory.arbiter import Arbiter
+from verif.common.coverage import Report
 from verif.common.fault import Fault
 from verif.common.tiers import long_on_verilator
-from verif.memory.port.arbiter_tests import ATOM_BITS
+from verif.memory.port.arbiter_tests import ATOM_BITS, BLOCK
 from verif.memory.port.faults import Altered
 
 TESTS = "verif.memory.port.arbiter_tests"
 
 
 def run(bench, ports: int, clocks: int, system=None, **options):
-    folder = bench.run(system or Arbiter(ATOM_BITS, ports), TESTS, params={"ports": ports, "clocks": clocks}, **options)
-    return (folder / "log.txt").read_text()
+    return bench.run(system or Arbiter(ATOM_BITS, ports), TESTS, params={"ports": ports, "clocks": clocks}, **options)
 
 
 @pytest.mark.parametrize("ports", [2, 4])
-def test_arbiter(request, bench, ports):
+def test_arbiter(request, bench, ports, tmp_path):
     if ports != 2:
         long_on_verilator(request, bench)
-    log = run(bench, ports, 30_000 if request.config.getoption("--long") else 2000)
-    print(*(line for line in log.splitlines() if "choices" in line))
-    assert "passes one that is starved" not in log
+    folder = run(bench, ports, 30_000 if request.config.getoption("--long") else 2000)
+    assert "passes one that is starved" not in (folder / "log.txt").read_text()
+    report = Report(BLOCK, [folder], tmp_path)
+    print(report)
+    assert report.share() >= (1 if request.config.getoption("--long") else 0.85), f"holes:\n{report}"
 
 
 @pytest.mark.long
@@ -38,8 +40,8 @@ def test_one_port(bench):
 def test_altered(request, bench, port, change, reason):
     """A limit that is one too large, a hint that is not heard, a service that is urgent."""
     long_on_verilator(request, bench)
-    log = run(bench, 2, 2000, Altered(Arbiter(ATOM_BITS, 2), port, change), expect_failure=True)
-    assert reason in log
+    folder = run(bench, 2, 2000, Altered(Arbiter(ATOM_BITS, 2), port, change), expect_failure=True)
+    assert reason in (folder / "log.txt").read_text()
 
 
 @pytest.mark.parametrize("port, bit", [("requests__payload", 30), ("reads__1__ready", 0), ("write_waits", 0)])
