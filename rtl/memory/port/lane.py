@@ -1,13 +1,14 @@
 """The order of one class of identifiers in the return buffer."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
+from rtl.common.once import EmitOnce
 
 __all__ = ["Lane"]
 
 
-class Lane(wiring.Component):
+class Lane(EmitOnce):
     """A queue of slots, as two linked lists that take turns: odd and even ones.
 
     The links lie in an SRAM that all lanes share and that takes a clock to read. Since a list is due in every second clock only, its new
@@ -46,7 +47,11 @@ class Lane(wiring.Component):
             "returned": In(1), "returned_slot": In(bits),
         })
 
-    def elaborate(self, platform):
+    @property
+    def key(self) -> tuple:
+        return (self.slots,)
+
+    def build(self, platform):
         m = Module()
         level = Signal(range(self.slots + 1))
         target, direct = Signal(), Signal()

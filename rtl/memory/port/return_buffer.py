@@ -1,9 +1,10 @@
 """The return buffer of a port: atoms come in any order and leave in that of their identifiers."""
 
 from amaranth import Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from rtl.common.once import EmitOnce
 from rtl.common.sram import SramDual
 from rtl.common.stream import StreamFifo
 from rtl.fabric.channels import RoundRobin
@@ -18,7 +19,7 @@ __all__ = ["LANES", "ReturnBuffer"]
 LANES = 16
 
 
-class ReturnBuffer(wiring.Component):
+class ReturnBuffer(EmitOnce):
     """Slots for atoms, handed out before the reads are offered, so that what comes back never waits.
 
     Atoms of one lane leave in the order of their slots. Between lanes the one whose atom has come goes first: after the end of a burst
@@ -57,7 +58,11 @@ class ReturnBuffer(wiring.Component):
             "atoms": Out(stream.Signature(held_atom(id_bits))),
         })
 
-    def elaborate(self, platform):
+    @property
+    def key(self) -> tuple:
+        return (self.slots, self.id_bits, self.interleave)
+
+    def build(self, platform):
         m = Module()
         slots, bits = self.slots, self._bits
         fetch, fetched = Signal(), Signal()

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.bus.axi import Response
+from rtl.common.once import EmitOnce
 from rtl.common.stream import StreamFifo, StreamRegister
 from rtl.memory.address import ATOM_BYTES
 from rtl.memory.port.burst import following
@@ -16,7 +17,7 @@ __all__ = ["WriteSide"]
 BURSTS, ATOMS, RESPONSES = 8, 8, 16
 
 
-class WriteSide(wiring.Component):
+class WriteSide(EmitOnce):
     """Beats are put together to atoms; a burst is answered when its last atom has been taken by the arbiter.
 
     A beat a clock, of any burst. Responses come in the order of the bursts. The strobes alone say what is written; an atom without any is
@@ -45,7 +46,11 @@ class WriteSide(wiring.Component):
             "refused": Out(1),
         })
 
-    def elaborate(self, platform):
+    @property
+    def key(self) -> tuple:
+        return (self._bus_bytes, self._atom_bits, self._id_bits)
+
+    def build(self, platform):
         m = Module()
         m.submodules.bursts = bursts = StreamFifo(burst_layout(self._atom_bits, self._id_bits), BURSTS)
         m.submodules.beats = beats = StreamRegister(write_beat(self._bus_bytes))
