@@ -37,9 +37,11 @@ class ReturnBuffer(EmitOnce):
     Members
     -------
     parts
-        What an atom will give. It is taken only when `slot` is valid.
+        What an atom will give. It is taken while there is a free slot.
     slot
         The slot of what is taken from `parts`.
+    whole
+        What is taken waits for no data.
     returned, returned_slot, returned_atom
         An atom that has come; `returned` is one clock.
     atoms
@@ -52,8 +54,7 @@ class ReturnBuffer(EmitOnce):
         self._bits = (slots - 1).bit_length()
         self._atom = data.StructLayout({"data": 8 * ATOM_BYTES, "bad": WORDS})
         super().__init__({
-            "parts": In(stream.Signature(part_layout(id_bits))), "slot": Out(self._bits),
-            "whole": In(1),
+            "parts": In(stream.Signature(part_layout(id_bits))), "slot": Out(self._bits), "whole": In(1),
             "returned": In(1), "returned_slot": In(self._bits), "returned_atom": In(self._atom),
             "atoms": Out(stream.Signature(held_atom(id_bits))),
         })

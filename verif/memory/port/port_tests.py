@@ -140,6 +140,22 @@ async def stuck_master(dut):
 
 
 @cocotb.test()
+async def all_slots(dut):
+    """One identifier takes every slot of the return buffer, and no request goes without one; twice."""
+    bench = await PortBench.up(dut, "slots", 20_000, stall=0, delay=(1, 30))
+    slots, beats = bench.chip.return_slots, 256 // bench.bus_bytes
+    for _ in range(2):
+        bench.below.silent = True
+        bench.below.log.clear()
+        for n in range(slots // 8 + 4):
+            bench.push(_burst(bench, 0, False, 256 * n, beats, id=5))
+        await bench.clocks(4 * slots)
+        assert len(bench.below.log) == slots, f"{len(bench.below.log)} reads for {slots} slots"
+        bench.below.silent = False
+        await bench.drain()
+
+
+@cocotb.test()
 async def classes(dut):
     """Urgent requests go first, and a waiting one of the other class is passed by `starve_limit` of them and no more."""
     bench = await PortBench.up(dut, "classes", 60_000, stall=0, delay=(2, 10))
