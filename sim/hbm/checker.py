@@ -82,7 +82,8 @@ def _table(t: TimingSet) -> list[tuple[str, str, str, str, int]]:
     end = t.WL + BURST_CLOCKS
     table = [
         ("tRCDRD", "ACT", "RD", "the bank", t.tRCDRD), ("tRCDWR", "ACT", "WR", "the bank", t.tRCDWR),
-        ("tRAS", "ACT", "PRE", "the bank", t.tRAS), ("tRTP", "RD", "PRE", "the bank", t.tRTP), ("tWR", "WR", "PRE", "the bank", end + t.tWR),
+        ("tRAS", "ACT", "PRE", "the bank", t.tRAS), ("tRTP", "RD", "PRE", "the bank", t.tRTP),
+        ("tWR", "WR", "PRE", "the bank", end + t.tWR),
         ("tCCD_S", "COLUMN", "COLUMN", "another group", t.tCCD_S), ("tCCD_L", "COLUMN", "COLUMN", "the group", t.tCCD_L),
         ("tWTR_S", "WR", "RD", "another group", end + t.tWTR_S), ("tWTR_L", "WR", "RD", "the group", end + t.tWTR_L),
         ("tRTW", "RD", "WR", "any group", t.RL + BURST_CLOCKS + t.tRTW_GAP - t.WL),
@@ -261,7 +262,7 @@ class Checker:
             return
         if len(words) != 6 or words[1] not in self._counts:
             raise TraceError(f"line {self._lines}: {line.strip()!r} is not 't CMD bg ba row col'")
-        clock, name, group, ba, row, column = words
+        clock, name, group, ba, row, _ = words
         if not clock.isdigit():
             raise TraceError(f"line {self._lines}: {clock!r} is no number")
         time = int(clock)

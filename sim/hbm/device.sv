@@ -355,6 +355,7 @@ module hbm_device #(
                 end
                 3'd6: begin
                     check_idle(V_MODE);
+                    b = {row_bank, 2'd0};
                     if (row_bank == 0 && row_row != nRL || row_bank == 1 && row_row != nWL || row_bank > 1) violate(V_MODE);
                 end
                 default: violate(V_COMMAND);

@@ -153,7 +153,8 @@ def _states(t: TimingSet, rows: int) -> dict[str, Case]:
         "CLOSED RD": Case("CLOSED", (act, Command(late, "RD")), (act, Command(late, "RD", 1))),
         "CLOSED WR": Case("CLOSED", (act, Command(late, "WR")), (act, pre, Command(late + 1, "WR"))),
         "CLOSED RDA": Case(
-            "CLOSED", (act, Command(late, "RD"), Command(late + t.tCCD_L, "RD")), (act, Command(late, "RDA"), Command(late + t.tCCD_L, "RD")),
+            "CLOSED", (act, Command(late, "RD"), Command(late + t.tCCD_L, "RD")),
+            (act, Command(late, "RDA"), Command(late + t.tCCD_L, "RD")),
         ),
         "ROUND": Case(
             "ROUND", (*a_round, Command(a_round[-1].time + t.tRFCsb, "REFSB", 6)),
@@ -166,7 +167,8 @@ def _states(t: TimingSet, rows: int) -> dict[str, Case]:
         "RANGE": Case("RANGE", (Command(10, "ACT", 0, rows - 1),), (Command(10, "ACT", 0, rows),)),
         "MODE open": Case("MODE", (act, pre, Command(rest, "MRS", 0, t.RL)), (act, Command(late, "MRS", 0, t.RL))),
         "MODE value": Case(
-            "MODE", (Command(10, "MRS", 0, t.RL), Command(11, "MRS", 1, t.WL)), (Command(10, "MRS", 0, t.RL), Command(11, "MRS", 1, t.WL + 1)),
+            "MODE", (Command(10, "MRS", 0, t.RL), Command(11, "MRS", 1, t.WL)),
+            (Command(10, "MRS", 0, t.RL), Command(11, "MRS", 1, t.WL + 1)),
         ),
         "MODE register": Case("MODE", (Command(10, "MRS", 0, t.RL),), (Command(10, "MRS", 2, 0),)),
         "tREFI": Case("tREFI", (Command(last, "REFAB"),), (Command(last + 1, "REFAB"),)),
