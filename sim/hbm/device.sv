@@ -41,8 +41,10 @@ module hbm_device #(
     input      [1:0]  column_bank,
     input      [4:0]  column_column,
     input      [255:0] write_data,
+    input      [31:0] write_check,
     input      [31:0] write_mask,         // 1: the byte keeps its value
     output reg [255:0] read_data,
+    output reg [31:0] read_check,
     output reg        read_valid,
     output reg [31:0] violations,
     output reg [7:0]  first_violation
@@ -57,7 +59,9 @@ module hbm_device #(
                V_ROUND = 20, V_ROW_BUS = 21, V_OPEN = 22, V_CLOSED = 23, V_RANGE = 24, V_MODE = 25, V_COMMAND = 26;
 
     reg [255:0] mem [0:ATOMS-1] /* verilator public_flat_rw */;
+    reg [31:0] checks [0:ATOMS-1] /* verilator public_flat_rw */;
 
+    integer nRL, nWL, ntRCDRD, ntRCDWR, ntRP, ntRAS, ntRC, ntRRD_S, ntRRD_L, ntCCD_S, ntCCD_L, ntFAW, ntWR, ntRTP, ntWTR_S, ntWTR_L, ntRTW_GAP, ntREFI, ntRFC, ntREFIsb, ntRFCsb, ntRREFD;
     // Times of past events. The clock starts at EPOCH, so that "never" (0) is long enough ago for every rule.
     localparam [63:0] EPOCH = 64'd1048576;
     reg [63:0] now;
@@ -110,10 +114,31 @@ module hbm_device #(
     endtask
 
     initial begin
+        if (!$value$plusargs("hbm_RL=%d", nRL)) nRL = RL;
+        if (!$value$plusargs("hbm_WL=%d", nWL)) nWL = WL;
+        if (!$value$plusargs("hbm_tRCDRD=%d", ntRCDRD)) ntRCDRD = tRCDRD;
+        if (!$value$plusargs("hbm_tRCDWR=%d", ntRCDWR)) ntRCDWR = tRCDWR;
+        if (!$value$plusargs("hbm_tRP=%d", ntRP)) ntRP = tRP;
+        if (!$value$plusargs("hbm_tRAS=%d", ntRAS)) ntRAS = tRAS;
+        if (!$value$plusargs("hbm_tRC=%d", ntRC)) ntRC = tRC;
+        if (!$value$plusargs("hbm_tRRD_S=%d", ntRRD_S)) ntRRD_S = tRRD_S;
+        if (!$value$plusargs("hbm_tRRD_L=%d", ntRRD_L)) ntRRD_L = tRRD_L;
+        if (!$value$plusargs("hbm_tCCD_S=%d", ntCCD_S)) ntCCD_S = tCCD_S;
+        if (!$value$plusargs("hbm_tCCD_L=%d", ntCCD_L)) ntCCD_L = tCCD_L;
+        if (!$value$plusargs("hbm_tFAW=%d", ntFAW)) ntFAW = tFAW;
+        if (!$value$plusargs("hbm_tWR=%d", ntWR)) ntWR = tWR;
+        if (!$value$plusargs("hbm_tRTP=%d", ntRTP)) ntRTP = tRTP;
+        if (!$value$plusargs("hbm_tWTR_S=%d", ntWTR_S)) ntWTR_S = tWTR_S;
+        if (!$value$plusargs("hbm_tWTR_L=%d", ntWTR_L)) ntWTR_L = tWTR_L;
+        if (!$value$plusargs("hbm_tRTW_GAP=%d", ntRTW_GAP)) ntRTW_GAP = tRTW_GAP;
+        if (!$value$plusargs("hbm_tREFI=%d", ntREFI)) ntREFI = tREFI;
+        if (!$value$plusargs("hbm_tRFC=%d", ntRFC)) ntRFC = tRFC;
+        if (!$value$plusargs("hbm_tRFCsb=%d", ntRFCsb)) ntRFCsb = tRFCsb;
+        if (!$value$plusargs("hbm_tRREFD=%d", ntRREFD)) ntRREFD = tRREFD;
         clear;
         read_data = 0; read_valid = 0; violations = 0; first_violation = 0; trace = 0;
-        if (RL > 60 || WL > 60) $display("HBM device: RL and WL must not exceed 60");
-        for (i = 0; i < ATOMS; i = i + 1) mem[i] = 256'd0;
+        if (nRL > 60 || nWL > 60) $display("HBM device: nRL and nWL must not exceed 60");
+        for (i = 0; i < ATOMS; i = i + 1) begin mem[i] = 256'd0; checks[i] = 0; end
         if ($value$plusargs("memory=%s", path)) begin
             $sformat(path, "%0s.%0d", path, CHANNEL);
             $readmemh(path, mem);
@@ -146,14 +171,14 @@ module hbm_device #(
     task check_activate;
         begin
             if (open[b]) violate(V_OPEN, "OPEN");
-            if (e < activated[b] + tRC) violate(V_tRC, "tRC");
-            if (e < precharged[b] + tRP) violate(V_tRP, "tRP");
-            if (e < last_refab + tRFC) violate(V_tRFC, "tRFC");
-            if (e < refreshed[b] + tRFCsb) violate(V_tRFCsb, "tRFCsb");
-            else if (e < last_refsb + tRREFD) violate(V_tRREFD, "tRREFD");
-            if (e < group_activated[g] + tRRD_L && e >= activated[b] + tRC) violate(V_tRRD_L, "tRRD_L");
-            else if (e < last_activated + tRRD_S && e >= activated[b] + tRC) violate(V_tRRD_S, "tRRD_S");
-            if (e < window[oldest] + tFAW) violate(V_tFAW, "tFAW");
+            if (e < activated[b] + ntRC) violate(V_tRC, "tRC");
+            if (e < precharged[b] + ntRP) violate(V_tRP, "tRP");
+            if (e < last_refab + ntRFC) violate(V_tRFC, "tRFC");
+            if (e < refreshed[b] + ntRFCsb) violate(V_tRFCsb, "tRFCsb");
+            else if (e < last_refsb + ntRREFD) violate(V_tRREFD, "tRREFD");
+            if (e < group_activated[g] + ntRRD_L && e >= activated[b] + ntRC) violate(V_tRRD_L, "tRRD_L");
+            else if (e < last_activated + ntRRD_S && e >= activated[b] + ntRC) violate(V_tRRD_S, "tRRD_S");
+            if (e < window[oldest] + ntFAW) violate(V_tFAW, "tFAW");
             last_activated = e;
             group_activated[g] = e;
             window[oldest] = e;
@@ -164,9 +189,9 @@ module hbm_device #(
     task precharge;
         begin
             if (open[b]) begin
-                if (now < activated[b] + tRAS) violate(V_tRAS, "tRAS");
-                if (now < was_read[b] + tRTP) violate(V_tRTP, "tRTP");
-                if (now < was_written[b] + WL + 2 + tWR) violate(V_tWR, "tWR");
+                if (now < activated[b] + ntRAS) violate(V_tRAS, "tRAS");
+                if (now < was_read[b] + ntRTP) violate(V_tRTP, "tRTP");
+                if (now < was_written[b] + nWL + 2 + ntWR) violate(V_tWR, "tWR");
                 open[b] = 0;
                 precharged[b] = now;
             end
@@ -179,11 +204,11 @@ module hbm_device #(
             if (open != 0) violate(code, rule);
             for (i = 0; i < 16; i = i + 1) begin
                 b = i;
-                if (now < precharged[i] + tRP) violate(V_tRP, "tRP");
-                if (now < activated[i] + tRC) violate(V_tRC, "tRC");
-                if (now < refreshed[i] + tRFCsb) violate(V_tRFCsb, "tRFCsb");
+                if (now < precharged[i] + ntRP) violate(V_tRP, "tRP");
+                if (now < activated[i] + ntRC) violate(V_tRC, "tRC");
+                if (now < refreshed[i] + ntRFCsb) violate(V_tRFCsb, "tRFCsb");
             end
-            if (now < last_refab + tRFC) violate(V_tRFC, "tRFC");
+            if (now < last_refab + ntRFC) violate(V_tRFC, "tRFC");
         end
     endtask
 
@@ -192,7 +217,7 @@ module hbm_device #(
             e = now;
             check_activate;
             if (round[b]) violate(V_ROUND, "ROUND");
-            if (round == 0 && now < last_refsb + tRFCsb && now >= refreshed[b] + tRFCsb) violate(V_tRFCsb, "tRFCsb");
+            if (round == 0 && now < last_refsb + ntRFCsb && now >= refreshed[b] + ntRFCsb) violate(V_tRFCsb, "tRFCsb");
             round[b] = 1;
             if (round == 16'hffff) round = 0;
             refreshed[b] = now;
@@ -226,7 +251,7 @@ module hbm_device #(
                 end
                 3'd6: begin
                     check_idle(V_MODE, "MODE");
-                    if (row_bank == 0 && row_row != RL || row_bank == 1 && row_row != WL || row_bank > 1) violate(V_MODE, "MODE");
+                    if (row_bank == 0 && row_row != nRL || row_bank == 1 && row_row != nWL || row_bank > 1) violate(V_MODE, "MODE");
                 end
                 default: violate(V_COMMAND, "COMMAND");
             endcase
@@ -251,35 +276,35 @@ module hbm_device #(
             else begin
                 p = last_read > last_written ? last_read : last_written;
                 e = group_read[g] > group_written[g] ? group_read[g] : group_written[g];
-                if (now < e + tCCD_L) violate(V_tCCD_L, "tCCD_L");
-                else if (now < p + tCCD_S) violate(V_tCCD_S, "tCCD_S");
+                if (now < e + ntCCD_L) violate(V_tCCD_L, "tCCD_L");
+                else if (now < p + ntCCD_S) violate(V_tCCD_S, "tCCD_S");
                 if (column_operation < 3) begin
-                    if (now < activated[b] + tRCDRD) violate(V_tRCDRD, "tRCDRD");
-                    if (now < group_written[g] + WL + 2 + tWTR_L) violate(V_tWTR_L, "tWTR_L");
-                    else if (now < last_written + WL + 2 + tWTR_S) violate(V_tWTR_S, "tWTR_S");
+                    if (now < activated[b] + ntRCDRD) violate(V_tRCDRD, "tRCDRD");
+                    if (now < group_written[g] + nWL + 2 + ntWTR_L) violate(V_tWTR_L, "tWTR_L");
+                    else if (now < last_written + nWL + 2 + ntWTR_S) violate(V_tWTR_S, "tWTR_S");
                     last_read = now;
                     group_read[g] = now;
                     was_read[b] = now;
-                    read_due[RL + 1] = 1;
+                    read_due[nRL + 1] = 1;
                     read_atom[read_tail] = atom(b, row[b], column_column);
                     read_tail = read_tail + 6'd1;
-                    p = now + tRTP;
+                    p = now + ntRTP;
                 end else begin
-                    if (now < activated[b] + tRCDWR) violate(V_tRCDWR, "tRCDWR");
-                    if (now < last_read + RL + 2 + tRTW_GAP - WL) violate(V_tRTW, "tRTW");
+                    if (now < activated[b] + ntRCDWR) violate(V_tRCDWR, "tRCDWR");
+                    if (now < last_read + nRL + 2 + ntRTW_GAP - nWL) violate(V_tRTW, "tRTW");
                     last_written = now;
                     group_written[g] = now;
                     was_written[b] = now;
-                    write_due[WL] = 1;
+                    write_due[nWL] = 1;
                     write_atom[write_tail] = atom(b, row[b], column_column);
                     write_tail = write_tail + 6'd1;
-                    p = now + WL + 2 + tWR;
+                    p = now + nWL + 2 + ntWR;
                 end
                 if (column_operation == 2 || column_operation == 4) begin
                     // Auto-precharge: the bank closes by itself as soon as the rules of a PRE allow it.
-                    if (p < activated[b] + tRAS) p = activated[b] + tRAS;
-                    if (p < was_read[b] + tRTP) p = was_read[b] + tRTP;
-                    if (p < was_written[b] + WL + 2 + tWR) p = was_written[b] + WL + 2 + tWR;
+                    if (p < activated[b] + ntRAS) p = activated[b] + ntRAS;
+                    if (p < was_read[b] + ntRTP) p = was_read[b] + ntRTP;
+                    if (p < was_written[b] + nWL + 2 + ntWR) p = was_written[b] + nWL + 2 + ntWR;
                     open[b] = 0;
                     precharged[b] = p;
                 end
@@ -297,8 +322,12 @@ module hbm_device #(
     task take_write;
         begin
             if (write_atom[write_head] >= ATOMS) violate(V_RANGE, "RANGE");
-            else if (write_mask == 0) mem[write_atom[write_head]] = write_data;
-            else begin
+            else if (write_mask == 0) begin
+                mem[write_atom[write_head]] = write_data;
+                checks[write_atom[write_head]] = write_check;
+            end else begin
+                for (i = 0; i < 4; i = i + 1)
+                    if (write_mask[8*i +: 8] != 8'hff) checks[write_atom[write_head]][8*i +: 8] = write_check[8*i +: 8];
                 word = mem[write_atom[write_head]];
                 for (i = 0; i < 32; i = i + 1) if (!write_mask[i]) word[8*i +: 8] = write_data[8*i +: 8];
                 mem[write_atom[write_head]] = word;
@@ -310,7 +339,7 @@ module hbm_device #(
     task count_refresh;
         begin
             interval = interval + 1;
-            if (interval == tREFI) begin
+            if (interval == ntREFI) begin
                 interval = 0;
                 for (i = 0; i < 16; i = i + 1) begin
                     b = i;
@@ -345,7 +374,10 @@ module hbm_device #(
                 if (read_atom[read_head] >= ATOMS) begin
                     violate(V_RANGE, "RANGE");
                     read_data <= 0;
-                end else read_data <= mem[read_atom[read_head]];
+                end else begin
+                    read_data <= mem[read_atom[read_head]];
+                    read_check <= checks[read_atom[read_head]];
+                end
                 read_head = read_head + 6'd1;
             end
             read_due = read_due >> 1;

@@ -67,7 +67,8 @@ class HbmDevice(wiring.Component):
             i_clk=ClockSignal(), i_rst=ResetSignal(), i_enable=dfi.enable, i_finished=self.finished,
             **{f"i_row_{name}": getattr(dfi.row, name) for name in ("operation", "group", "bank", "row")},
             **{f"i_column_{name}": getattr(dfi.column, name) for name in ("operation", "group", "bank", "column")},
-            i_write_data=dfi.write_data, i_write_mask=dfi.write_mask, o_read_data=dfi.read_data, o_read_valid=dfi.read_valid,
+            i_write_data=dfi.write_data, i_write_check=dfi.write_check, i_write_mask=dfi.write_mask,
+            o_read_data=dfi.read_data, o_read_check=dfi.read_check, o_read_valid=dfi.read_valid,
             o_violations=self.violations, o_first_violation=self.first_violation,
         )
         return m
