@@ -83,7 +83,8 @@ class WriteData(wiring.Component):
         ]
         for sram in (stored, strobes):
             m.d.comb += [
-                sram.read_enable.eq((due[0] | self.forward) & self.enable), sram.read_address.eq(Mux(due[0], leave.data, self.forward_slot)),
+                sram.read_enable.eq((due[0] | self.forward) & self.enable),
+                sram.read_address.eq(Mux(due[0], leave.data, self.forward_slot)),
             ]
         return m
 

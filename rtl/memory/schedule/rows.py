@@ -48,8 +48,10 @@ class RowChoice(wiring.Component):
     """
 
     def __init__(self):
-        vectors = ("open", "opening", "can_activate", "bank_rests", "can_refresh", "can_precharge", "here", "there", "hits_here", "hits_there",
-                   "idle", "target", "activating_chosen", "closing_chosen")
+        vectors = (
+            "open", "opening", "can_activate", "bank_rests", "can_refresh", "can_precharge", "here", "there", "hits_here", "hits_there",
+            "idle", "target", "activating_chosen", "closing_chosen",
+        )
         super().__init__({
             **{name: In(BANKS) for name in vectors},
             **{name: In(1) for name in ("active", "second", "forced", "all", "close_all", "ready_all")},

@@ -139,7 +139,8 @@ class Scheduler(wiring.Component):
         writing = direction.writing
 
         def sides(name: str, reads, writes):
-            return (self._vector(m, f"{name}_here", Mux(writing, writes, reads)), self._vector(m, f"{name}_there", Mux(writing, reads, writes)))
+            pairs = (("here", writes, reads), ("there", reads, writes))
+            return (self._vector(m, f"{name}_{side}", Mux(writing, one, other)) for side, one, other in pairs)
 
         self._here, self._there = sides("waits", self._read_any, pool.any)
         self._hits_here, self._hits_there = sides("hits", self._read_hits, self._write_hits)
@@ -245,8 +246,9 @@ class Scheduler(wiring.Component):
         for index, (queue, timers) in enumerate(zip(self._queues, self._banks, strict=True)):
             m.d.comb += [queue.take.eq(takes[index]), timers.read.eq(takes[index]), timers.write.eq(used[index] & self._writes_now)]
         self._used = used
+        operation = Mux(self._reads_now, ColumnOperation.RD, Mux(self._writes_now, ColumnOperation.WR, ColumnOperation.NOP))
         m.d.sync += [
-            self.column.operation.eq(Mux(self._reads_now, ColumnOperation.RD, Mux(self._writes_now, ColumnOperation.WR, ColumnOperation.NOP))),
+            self.column.operation.eq(operation),
             self.column.group.eq(bank[:2]), self.column.bank.eq(bank[2:]),
             self.column.column.eq(Mux(writing, pool.issue_column, read_column)),
         ]

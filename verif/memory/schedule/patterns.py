@@ -38,7 +38,8 @@ def pattern(name: str, address_map: AddressMap, count: int, seed: int = 1) -> np
             requests = np.where(run % 2, (half + atoms // 2) % atoms | WRITE, half)
         case "copy_same_bank":
             located = (address_map.locate(atom) for atom in range(count // 2 + 1))
-            other = np.array([address_map.atom(bank, (row + address_map.rows // 2) % address_map.rows, column) for bank, row, column in located])
+            far = address_map.rows // 2
+            other = np.array([address_map.atom(bank, (row + far) % address_map.rows, column) for bank, row, column in located])
             requests = np.where(run % 2, other[half] | WRITE, half)
         case "random_64_read":
             requests = _random_pairs(rng, atoms, count)

@@ -33,10 +33,11 @@ class SchedulerSystem(wiring.Component):
         scheduler = Scheduler(self.config)
         m.submodules.scheduler = EnableInserter(self.step)(scheduler)
         m.submodules.device = device = HbmDevice(self.config, TimingSet.load("P3200"))
-        wiring.connect(m, wiring.flipped(self.requests), scheduler.requests)
         dfi = device.dfi
         m.d.comb += [
-            scheduler.enable.eq(self.step), self.fetched.eq(scheduler.fetched),
+            scheduler.requests.payload.eq(self.requests.payload), scheduler.requests.valid.eq(self.requests.valid),
+            self.requests.ready.eq(scheduler.requests.ready & self.step), scheduler.enable.eq(self.step),
+            self.fetched.eq(scheduler.fetched), self.fetched.valid.eq(scheduler.fetched.valid & self.step),
             *(getattr(scheduler, name).eq(getattr(self, name)) for name in (
                 "timing", "run", "refresh_all", "close_after", "age_limit", "write_waits")),
             *(port.eq(mask) for port, mask in zip(scheduler.masks, AddressMap(self.config.dram_rows).masks, strict=True)),

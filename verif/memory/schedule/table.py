@@ -20,7 +20,7 @@ __all__ = ["measure"]
 CLOCKS = 150_000
 
 
-def measure(library: Path, config: ChipConfig, timing: TimingSet, name: str, trace: Path | None, *, clocks: int = CLOCKS, **options) -> Counts:
+def measure(library: Path, config: ChipConfig, timing: TimingSet, name: str, trace: Path | None, *, clocks=CLOCKS, **options) -> Counts:
     """One pattern; the counts at the end of the load. What waits then is finished and compared too."""
     requests = pattern(name, AddressMap(config.dram_rows), clocks)
     with Player(library, config, timing, trace=trace, **options) as player:
@@ -49,7 +49,8 @@ def main():
     config = ChipConfig("scheduler", dram_rows=32768)
     timing = TimingSet.load(options.timing)
     library = build_player(config)
-    print(f"{timing.name}, {options.clocks} clocks\n{'pattern':<18}{'%':>7}{'goal':>7}{'owed':>6}{'most':>6}{'read':>7}{'write':>7}  clocks/s  idle causes")
+    print(f"{timing.name}, {options.clocks} clocks")
+    print(f"{'pattern':<18}{'%':>7}{'goal':>7}{'owed':>6}{'most':>6}{'read':>7}{'write':>7}  clocks/s  idle causes")
     with tempfile.TemporaryDirectory() as folder:
         for name, goal in GOALS.items():
             if options.only and options.only not in name:
