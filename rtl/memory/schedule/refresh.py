@@ -100,7 +100,10 @@ class Refresh(wiring.Component):
         dropped = ~self.forced & (self.target & self.requested).any()
         with m.If(self.refreshed | dropped | ~self.active | self.all_banks):
             m.d.sync += [self.target.eq(0), self.forced.eq(0)]
-        with m.Elif(~self.target.any() & gap.ready):
+        with m.Elif(self.target.any()):
+            with m.If(~self.forced & (self.owed >= self.FORCED)):
+                m.d.sync += [self.forced.eq(1), drain.eq(self.DRAIN)]
+        with m.Elif(gap.ready):
             with m.If(self.idle.any()):
                 m.d.sync += self.target.eq(Mux(self.owed > -self.EARLY, self.idle_chosen, 0))
             with m.Elif(self.owed >= self.FORCED):

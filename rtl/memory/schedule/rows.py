@@ -64,10 +64,14 @@ class RowChoice(wiring.Component):
         free = Signal()
         m.d.comb += free.eq(self.active & ~self.second)
 
-        # An ACT counts a clock later than a REFSB and would always win the race for tRRD: none starts while one lacks only that.
-        target_rests = (self.target & ~self.open & self.bank_rests).any()
+        # An ACT counts a clock later than a REFSB and would always win the race for tRRD: none starts while one that is forced lacks only
+        # that. One in advance lets the ACTs of this direction go first, since it would keep them for tRREFD.
+        resting = ~self.open & self.bank_rests
+        target_rests = self.forced & (self.target & resting).any()
         m.d.comb += [
-            self.refresh.eq(free & (self.target & ~self.open & self.can_refresh).any()),
+            self.refresh.eq(
+                free & (self.target & ~self.open & self.can_refresh).any() & (self.forced | ~(resting & self.here & ~self.target).any())
+            ),
             self.refresh_all.eq(free & self.all & ~self.open.any() & self.ready_all),
         ]
 

@@ -17,7 +17,7 @@ from rtl.memory.schedule.direction import Direction
 from rtl.memory.schedule.entries import located_request, pick
 from rtl.memory.schedule.pool import WritePool
 from rtl.memory.schedule.reads import BankReads
-from rtl.memory.schedule.recency import Recency
+from rtl.memory.schedule.recency import ColumnChoice, Recency
 from rtl.memory.schedule.refresh import Refresh
 from rtl.memory.schedule.rows import RowChoice
 from rtl.memory.schedule.staging import Staging
@@ -86,7 +86,8 @@ class Scheduler(wiring.Component):
         m.submodules.direction = self._direction = Direction()
         m.submodules.refresh = self._refresh = Refresh()
         m.submodules.rows = self._rows = RowChoice()
-        m.submodules.recency = self._recency = Recency(("column", "activate", "close"), ("idle", "busy"))
+        m.submodules.recency = self._recency = Recency(("activate", "close"), ("idle", "busy"))
+        m.submodules.choice = self._choice = ColumnChoice()
         m.submodules.channel = self._channel = ChannelTimers()
         m.submodules.tRFC = self._all_banks = Timer()
         m.submodules.cause = self._cause = CauseFinder()
@@ -224,21 +225,22 @@ class Scheduler(wiring.Component):
         self._any_read = self._read_any.any() | ~staging.empty
 
     def _column_command(self, m: Module):
-        channel, pool, recency, writing = self._channel, self._pool, self._recency, self._direction.writing
+        channel, pool, choice, writing = self._channel, self._pool, self._choice, self._direction.writing
         active = ~self.stopped
-        m.d.comb += recency.column.eq(self._read_hits & self._legal_read & (active & ~writing).replicate(BANKS))
-        takes = recency.column_chosen
+        m.d.comb += choice.ready.eq(self._read_hits & self._legal_read & (active & ~writing).replicate(BANKS))
+        takes = choice.chosen
         m.d.comb += pool.legal.eq(self._legal_write & self._write_hits & (active & writing).replicate(BANKS))
 
         self._reads_now, self._writes_now = Signal(), pool.issue
-        m.d.comb += self._reads_now.eq(recency.column.any())
+        m.d.comb += self._reads_now.eq(choice.ready.any())
         read_bank = Cat(Cat(takes[b] for b in range(BANKS) if b >> bit & 1).any() for bit in range(4))
         read_column = pick(takes, [queue.column for queue in self._queues])
         read_tag = pick(takes, [queue.tag for queue in self._queues])
         bank = Signal(4)
         used = self._vector(m, "used", takes | Mux(self._writes_now, 1 << pool.issue_bank, 0))
         m.d.comb += [
-            bank.eq(Mux(writing, pool.issue_bank, read_bank)), recency.used.eq(used),
+            bank.eq(Mux(writing, pool.issue_bank, read_bank)),
+            choice.used.eq(used), choice.opened.eq(self._opening), choice.expired.eq(self._read_expired), self._recency.used.eq(used),
             channel.read.eq(self._reads_now), channel.write.eq(self._writes_now), channel.column_group.eq(bank[:2]),
             self._returns.issue.eq(self._reads_now), self._returns.tag.eq(read_tag),
             self._data.issue.eq(self._writes_now), self._data.issue_slot.eq(pool.issue_slot),
@@ -261,7 +263,8 @@ class Scheduler(wiring.Component):
         empty = ~self._requested.any() & self._staging.empty & ~self._intake.output.valid
         finished = Signal()
         m.d.comb += finished.eq(~self.run & empty)
-        m.d.sync += self.stopped.eq(~self.run & (self.stopped | (finished & ~self._open.any() & ~second)))
+        done = finished & ~self._open.any() & ~second & self._data.empty & self._returns.empty
+        m.d.sync += self.stopped.eq(~self.run & (self.stopped | done))
 
         used_lately = Signal(BANKS)
         idle = Signal(BANKS)
