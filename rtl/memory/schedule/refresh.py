@@ -81,8 +81,14 @@ class Refresh(wiring.Component):
         after = Signal(BANKS)
         closes = Signal()
         m.d.comb += [after.eq(done | self.target), closes.eq(self.refreshed & after.all())]
+        early = Signal()
         m.submodules.gap = gap = Timer()
-        m.d.comb += [gap.start.eq(closes), gap.clocks.eq(self.tRFCsb)]
+        m.submodules.rest = rest = Timer()
+        m.d.comb += [
+            gap.start.eq(closes), gap.clocks.eq(self.tRFCsb), rest.start.eq(self.refreshed), rest.clocks.eq(self.tRFCsb),
+            # With several banks away at once, their requests fill the queues and leave others idle, which would then follow them.
+            early.eq((self.owed > 0) | ((self.owed > -self.EARLY) & (rest.ready | ~self.requested.any()))),
+        ]
         with m.If(self.all_refreshed | closes):
             m.d.sync += done.eq(0)
         with m.Elif(self.refreshed):
@@ -105,7 +111,7 @@ class Refresh(wiring.Component):
                 m.d.sync += [self.forced.eq(1), drain.eq(self.DRAIN)]
         with m.Elif(gap.ready):
             with m.If(self.idle.any()):
-                m.d.sync += self.target.eq(Mux(self.owed > -self.EARLY, self.idle_chosen, 0))
+                m.d.sync += self.target.eq(Mux(early, self.idle_chosen, 0))
             with m.Elif(self.owed >= self.FORCED):
                 m.d.sync += [self.target.eq(self.busy_chosen), self.forced.eq(1), drain.eq(self.DRAIN)]
 

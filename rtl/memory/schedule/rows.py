@@ -80,7 +80,9 @@ class RowChoice(wiring.Component):
         m.d.comb += [
             now.eq(closed & self.here), ahead.eq(closed & self.there),
             self.ahead.eq(~now.any()), self.activating.eq(Mux(self.ahead, ahead, now)),
-            self.activate.eq(Mux(free & ~target_rests & ~self.all & ~self.close_all, self.activating_chosen, 0)),
+            self.activate.eq(
+                Mux(free & ~self.refresh & ~target_rests & ~self.all & ~self.close_all, self.activating_chosen, 0)
+            ),
         ]
 
         ready = Signal(BANKS)
