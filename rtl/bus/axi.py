@@ -7,7 +7,7 @@ a meaning. Lock and QoS are an option, for slaves that do.
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["AXI4", "CHUNK_BYTES", "FABRIC_ADDRESS_BITS", "L2_SELECT_BIT", "AXI4Lite", "AXI4Read", "Burst", "Response"]
+__all__ = ["AXI4", "CHUNK_BYTES", "FABRIC_ADDRESS_BITS", "L2_SELECT_BIT", "AXI4Lite", "AXI4Read", "Burst", "Response", "without_quality"]
 
 #: Inside the fabric a burst is INCR, of full-width aligned beats, and stays within one aligned chunk of this size. It is also the
 #: grain by which channels and L2 ports interleave, and what the fabric promises to every slave.
@@ -87,6 +87,16 @@ class AXI4(_AXI):
 
     def __repr__(self):
         return f"AXI4({self.address_bits}, {self.data_bytes}, {self.id_bits}{', quality=True' if self.quality else ''})"
+
+
+def without_quality(master, slave) -> list:
+    """Statements that connect a master without lock and QoS to a slave that has them: ordinary accesses of the lower class."""
+    statements = []
+    for name, member in slave.signature.members.items():
+        ours, theirs = getattr(slave, name), getattr(master, name, 0)
+        # The slave's own view: what is `In` there comes from the master.
+        statements.append(ours.eq(theirs) if member.flow is In else theirs.eq(ours))
+    return statements
 
 
 class AXI4Read(_AXI):

@@ -1,11 +1,12 @@
 """Bytes: those of the waiting writes, and what comes back."""
 
 from amaranth import Cat, Const, Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from rtl.common.sram import SramDual
+from rtl.memory.address import Location
 from rtl.memory.interface import CHECK_BITS, WORDS, Tag, fetched
 from rtl.memory.schedule.entries import first
 
@@ -102,49 +103,64 @@ class ReadReturn(wiring.Component):
 
     Members
     -------
-    issue, tag
+    issue, location, tag
         The decision for a RD.
     read_data, read_check, read_valid
         From the device, in the order of the commands.
-    forward, forward_tag, busy
+    forward, forward_location, forward_tag, busy
         `data`, `check` hold a forwarded atom in the next clock. Not while `busy`.
     data, check
         From the write buffer.
+    masks
+        Of the address map, which is its own inverse.
     fetched
         What comes back, one clock later.
     empty
         Nothing is on its way.
     """
 
-    def __init__(self):
+    def __init__(self, atom_bits: int):
         super().__init__({
-            "issue": In(1), "tag": In(Tag), "read_data": In(256), "read_check": In(CHECK_BITS), "read_valid": In(1),
-            "forward": In(1), "forward_tag": In(Tag), "busy": Out(1), "data": In(256), "check": In(CHECK_BITS), "fetched": Out(fetched()),
-            "empty": Out(1),
+            "masks": In(15).array(4),
+            "issue": In(1), "location": In(Location), "tag": In(Tag),
+            "read_data": In(256), "read_check": In(CHECK_BITS), "read_valid": In(1),
+            "forward": In(1), "forward_location": In(Location), "forward_tag": In(Tag), "busy": Out(1),
+            "data": In(256), "check": In(CHECK_BITS), "fetched": Out(fetched(atom_bits)), "empty": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         # At most one in two of the RL + 3 clocks from a decision to its data, RL being 60 at most.
-        m.submodules.under_way = under_way = Memory(shape=11, depth=64, init=[])
+        named = data.StructLayout({"location": Location, "tag": Tag})
+        m.submodules.under_way = under_way = Memory(shape=named, depth=64, init=[])
         enter, leave = under_way.write_port(), under_way.read_port(domain="comb")
         head, tail = Signal(6), Signal(6)
         m.d.sync += [tail.eq(tail + self.issue), head.eq(head + self.read_valid)]
-        m.d.comb += [enter.addr.eq(tail), enter.data.eq(self.tag), enter.en.eq(self.issue), leave.addr.eq(head)]
+        m.d.comb += [
+            enter.addr.eq(tail), enter.data.location.eq(self.location), enter.data.tag.eq(self.tag), enter.en.eq(self.issue),
+            leave.addr.eq(head),
+        ]
 
         # The device returns an atom in every second clock at most, so a forwarded one waits for a clock at most.
         arrived, held = Signal(), Signal()
-        tag = Signal(Tag)
+        forwarded = Signal(named)
         kept = Signal(256 + CHECK_BITS)
         out = self.fetched
         m.d.comb += [self.busy.eq(arrived | held), self.empty.eq((head == tail) & ~self.busy & ~out.valid)]
         m.d.sync += [arrived.eq(self.forward), out.valid.eq(self.read_valid | arrived | held)]
         with m.If(self.forward):
-            m.d.sync += tag.eq(self.forward_tag)
+            m.d.sync += [forwarded.location.eq(self.forward_location), forwarded.tag.eq(self.forward_tag)]
+        name = Signal(named)
+        m.d.comb += name.eq(Mux(self.read_valid, leave.data, forwarded))
+        place, bank = name.location, Cat(name.location.group, name.location.bank)
+        plain = bank ^ Cat((place.row & mask).xor() for mask in self.masks)
+        m.d.sync += [
+            out.tag.eq(name.tag), out.atom.eq(Cat(place.column[0], plain[:2], place.column[1:], plain[2:], place.row)),
+        ]
         with m.If(self.read_valid):
-            m.d.sync += [out.tag.eq(leave.data), out.data.eq(self.read_data), out.check.eq(self.read_check)]
+            m.d.sync += [out.data.eq(self.read_data), out.check.eq(self.read_check)]
         with m.Else():
-            m.d.sync += [out.tag.eq(tag), Cat(out.data, out.check).eq(Mux(held, kept, Cat(self.data, self.check)))]
+            m.d.sync += [Cat(out.data, out.check).eq(Mux(held, kept, Cat(self.data, self.check)))]
         with m.If(arrived & self.read_valid):
             m.d.sync += [kept.eq(Cat(self.data, self.check)), held.eq(1)]
         with m.Elif(~self.read_valid):

@@ -39,8 +39,8 @@ class BankReads(EmitOnce):
         The oldest read has expired and is no hit.
     expired
         The oldest read has expired.
-    row
-        Of the oldest read.
+    row, open_row
+        Of the oldest read; the one that is open.
     holds
         A read of the probed atom waits.
     same_row
@@ -54,7 +54,7 @@ class BankReads(EmitOnce):
             "push": In(1), "pushed": In(waiting_read()), "pushed_ticks": In(2), "take": In(1),
             "activate": In(1), "act_row": In(15), "close": In(1), "probe_row": In(15), "probe_column": In(5),
             "open": Out(1), "opening": Out(1), "any": Out(1), "room": Out(1), "hit": Out(1), "capped": Out(1), "expired": Out(1),
-            "column": Out(5), "tag": Out(Tag), "row": Out(15), "holds": Out(1), "same_row": Out(1),
+            "column": Out(5), "tag": Out(Tag), "row": Out(15), "open_row": Out(15), "holds": Out(1), "same_row": Out(1),
         })
 
     @property
@@ -66,7 +66,7 @@ class BankReads(EmitOnce):
         depth = self.depth
         entries = [Signal(waiting_read(), name=f"entry{index}") for index in range(depth)]
         valid, hits, seen, expired = (Signal(depth, name=name) for name in ("valid", "hits", "seen", "expired"))
-        open_row = Signal(15)
+        open_row = self.open_row
 
         candidate = first(m, hits, "candidate")
         m.d.comb += [

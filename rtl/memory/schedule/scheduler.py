@@ -66,7 +66,7 @@ class Scheduler(wiring.Component):
         super().__init__({
             "enable": In(1),
             "requests": In(stream.Signature(coded_request(self.map.atom_bits))),
-            "fetched": Out(fetched()),
+            "fetched": Out(fetched(self.map.atom_bits)),
             "row": Out(RowCommand), "column": Out(ColumnCommand),
             "write_data": Out(256), "write_check": Out(CHECK_BITS), "write_mask": Out(32),
             "read_data": In(256), "read_check": In(CHECK_BITS), "read_valid": In(1),
@@ -82,7 +82,7 @@ class Scheduler(wiring.Component):
         m.submodules.staging = self._staging = Staging(config.read_staging)
         m.submodules.pool = self._pool = WritePool(config.write_pool)
         m.submodules.write_data = self._data = WriteData(config.write_pool)
-        m.submodules.returns = self._returns = ReadReturn()
+        m.submodules.returns = self._returns = ReadReturn(self.map.atom_bits)
         m.submodules.direction = self._direction = Direction()
         m.submodules.refresh = self._refresh = Refresh()
         m.submodules.rows = self._rows = RowChoice()
@@ -220,7 +220,7 @@ class Scheduler(wiring.Component):
             buffer.slot.eq(Mux(merge, pool.found_slot, buffer.free_slot)),
             buffer.data.eq(item.data), buffer.strobe.eq(item.strobe), buffer.check.eq(item.check),
             buffer.forward.eq(forwards), buffer.forward_slot.eq(pool.found_slot),
-            returns.forward.eq(forwards), returns.forward_tag.eq(item.tag),
+            returns.forward.eq(forwards), returns.forward_location.eq(location), returns.forward_tag.eq(item.tag),
         ]
         self._any_read = self._read_any.any() | ~staging.empty
 
@@ -243,6 +243,8 @@ class Scheduler(wiring.Component):
             choice.used.eq(used), choice.opened.eq(self._opening), choice.expired.eq(self._read_expired), self._recency.used.eq(used),
             channel.read.eq(self._reads_now), channel.write.eq(self._writes_now), channel.column_group.eq(bank[:2]),
             self._returns.issue.eq(self._reads_now), self._returns.tag.eq(read_tag),
+            self._returns.location.column.eq(read_column), Cat(self._returns.location.group, self._returns.location.bank).eq(read_bank),
+            self._returns.location.row.eq(pick(takes, [queue.open_row for queue in self._queues])),
             self._data.issue.eq(self._writes_now), self._data.issue_slot.eq(pool.issue_slot),
         ]
         for index, (queue, timers) in enumerate(zip(self._queues, self._banks, strict=True)):
@@ -356,6 +358,7 @@ class Scheduler(wiring.Component):
     def _data_path(self, m: Module):
         data, returns = self._data, self._returns
         m.d.comb += [
+            *(mine.eq(given) for mine, given in zip(returns.masks, self.masks, strict=True)),
             self.write_data.eq(data.write_data), self.write_check.eq(data.write_check), self.write_mask.eq(data.write_mask),
             returns.read_data.eq(self.read_data), returns.read_check.eq(self.read_check), returns.read_valid.eq(self.read_valid),
             returns.data.eq(data.write_data), returns.check.eq(data.write_check), self.fetched.eq(returns.fetched),

@@ -11,6 +11,7 @@
 
 namespace {
 
+// Fields of fetched: valid, tag (11), atom (ATOM_BITS), data (256), check (32).
 // Fields of coded_request: write, urgent, atom (ATOM_BITS), tag (11), data (256), strobe (32), check (32).
 constexpr int TAGS = 2048;
 
@@ -21,6 +22,7 @@ struct Atom {
 struct Pending {
     bool live = false;
     Atom expected;
+    uint32_t atom = 0;
     uint64_t since = 0;
 };
 
@@ -98,8 +100,9 @@ struct Sim {
         if (owed > int(highest_owed)) highest_owed = owed;
         if (get(top->fetched, 0, 1)) {
             auto& slot = pending[get(top->fetched, 1, 11)];
-            bool same = slot.live;
-            for (int word = 0; word < 9; ++word) same = same && uint32_t(get(top->fetched, 12 + 32 * word, 32)) == slot.expected.words[word];
+            bool same = slot.live && get(top->fetched, 12, atom_bits) == slot.atom;
+            for (int word = 0; word < 9; ++word)
+                same = same && uint32_t(get(top->fetched, 12 + atom_bits + 32 * word, 32)) == slot.expected.words[word];
             if (!same) ++mismatches;
             if (clock - slot.since > longest_read) longest_read = clock - slot.since;
             slot.live = false;
@@ -193,6 +196,7 @@ uint64_t player_play(Sim* sim, const uint32_t* requests, uint64_t count, uint64_
                 auto& slot = sim->pending[sim->next_tag];
                 slot.live = true;
                 slot.expected = kept;
+                slot.atom = uint32_t(atom);
                 slot.since = sim->clock;
                 sim->next_tag = (sim->next_tag + 1) % TAGS;
             }

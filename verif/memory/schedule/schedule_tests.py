@@ -75,7 +75,7 @@ class Bench:
             self.dut.write_waits.value = int(random.random() < 0.2)
 
     async def _monitor(self):
-        shape = fetched()
+        shape = fetched(self.map.atom_bits)
         while True:
             await FallingEdge(self.dut.clk)
             await ReadOnly()
@@ -90,7 +90,7 @@ class Bench:
                 continue
             atom, value = self.expected.pop(tag)
             found = item["data"] | item["check"] << 256
-            if found != value:
+            if found != value or item["atom"] != atom:
                 self.failure = self.failure or f"read {found:#x} at atom {atom:#x}, not {value:#x}"
             self.free.append(tag)
             self.reads += 1

@@ -22,7 +22,7 @@ class SchedulerSystem(wiring.Component):
         self.config = config
         atom_bits = AddressMap(config.dram_rows).atom_bits
         super().__init__({
-            "step": In(1), "requests": In(stream.Signature(coded_request(atom_bits))), "fetched": Out(fetched()),
+            "step": In(1), "requests": In(stream.Signature(coded_request(atom_bits))), "fetched": Out(fetched(atom_bits)),
             "timing": In(TimingValues), "run": In(1), "stopped": Out(1), "refresh_all": In(1), "close_after": In(16), "age_limit": In(16),
             "writes_held": Out(1), "write_waits": In(1), "cause": Out(BusCause), "owed": Out(12),
             "row": Out(RowCommand), "column": Out(ColumnCommand), "violations": Out(32), "first_violation": Out(8),

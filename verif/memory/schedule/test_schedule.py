@@ -77,7 +77,7 @@ def test_fault(request, bench, rule, clocks):
     assert rule in {violation.rule for violation in report.violations}
 
 
-@pytest.mark.parametrize("port, bit", [("fetched", 12 + 77), ("fetched", 5)])
+@pytest.mark.parametrize("port, bit", [("fetched", 12 + 20 + 77), ("fetched", 5), ("fetched", 12)])
 def test_broken(request, bench, port, bit):
     """An inverted bit of an atom that is read or forwarded, and one of a tag, must be found."""
     long_on_verilator(request, bench)
