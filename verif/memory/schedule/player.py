@@ -11,7 +11,7 @@ from rtl.config import ChipConfig
 from rtl.memory.address import AddressMap
 from rtl.memory.interface import BusCause
 from rtl.memory.timing import TimingSet, TimingValues
-from sim.hbm.parameters import DEVICE
+from sim.hbm.parameters import DEVICE_SOURCES
 from sim.native.harness import build
 from sim.verilog.emit import emit
 from verif.memory.schedule.system import SchedulerSystem
@@ -54,7 +54,7 @@ class Counts:
 
 def build_player(config: ChipConfig) -> Path:
     """The shared library of scheduler, device and player."""
-    return build(emit(SchedulerSystem(config), "bench").text, [DEVICE], harness=Path(__file__).with_name("player.cpp"), traced=False)
+    return build(emit(SchedulerSystem(config), "bench").text, DEVICE_SOURCES, harness=Path(__file__).with_name("player.cpp"), traced=False)
 
 
 class Player:

@@ -9,7 +9,7 @@ from rtl.memory.schedule import scheduler
 from rtl.memory.schedule.pool import WritePool
 from rtl.memory.timing import TimingSet
 from sim.hbm.checker import check
-from sim.hbm.parameters import DEVICE
+from sim.hbm.parameters import DEVICE_SOURCES
 from verif.common.fault import Fault
 from verif.common.tiers import long_on_verilator
 from verif.memory.schedule.random_sets import random_set
@@ -24,7 +24,7 @@ def run(bench, timing: TimingSet, testcase="random_requests", requests=500, *, f
     used = faulty or timing
     given = {key: getattr(used, key) for key in used.parameters()}
     folder = bench.run(
-        system or SchedulerSystem(CONFIG), TESTS, testcase=testcase, sources=[DEVICE], expect_failure=expect_failure,
+        system or SchedulerSystem(CONFIG), TESTS, testcase=testcase, sources=list(DEVICE_SOURCES), expect_failure=expect_failure,
         params={"config": CONFIG.to_dict(), "requests": requests, "timing": given, **params},
         plusargs=["+hbm_trace=commands.txt", *(f"+hbm_{key}={getattr(timing, key)}" for key in timing.parameters())],
     )
