@@ -38,6 +38,7 @@ class Bench:
         self.expected: dict = {}
         self.single = self.double = 0
         self.requested = {"single": 0, "bad": 0}
+        self.wrong: set[int] = set()
         self.sent = {kind: 0 for kind in KINDS}
         self.quiet = 0
         cocotb.start_soon(self._watch())
@@ -47,6 +48,8 @@ class Bench:
 
     def _found(self, source, atom, kinds):
         self._sample(cp_event="read", cp_reader="guard" if source is Source.GUARD else "requester", cp_found=set(kinds))
+        if set(kinds) != {"clean"}:
+            self.wrong.add(atom)
         if source is not Source.GUARD:
             for kind in self.requested:
                 self.requested[kind] += kinds.count(kind)
@@ -59,6 +62,7 @@ class Bench:
             # Structs are unpacked where there is something in them: it costs more than the clock.
             if (bits := int(dut.errors.value)) >> ATOM_BITS:
                 counted = unpack(errors(ATOM_BITS), bits)
+                assert counted.atom in self.wrong, "an error at an atom that had none"
                 self.single += counted.single
                 self.double += counted.double
             valid, requested = (bits := int(dut.returned.value)) & 1, int(dut.request__valid.value)
