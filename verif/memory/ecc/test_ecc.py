@@ -37,7 +37,9 @@ def _guard(bench, tmp_path, entries: int = 8, **params):
     assert not [name for name in report.points for _ in report.holes(name)], report
 
 
-def test_guard(bench, tmp_path):
+def test_guard(request, bench, tmp_path):
+    # The service's testbench has a guard inside, on both simulators.
+    long_on_verilator(request, bench)
     _guard(bench, tmp_path)
 
 
