@@ -4,7 +4,7 @@ from amaranth import Array, Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.bus.axi import AXI4, FABRIC_ADDRESS_BITS, AXI4Lite
+from rtl.bus.axi import AXI4, FABRIC_ADDRESS_BITS, AXI4Lite, without_quality
 from rtl.cluster import ClusterUnit
 from rtl.config import ChipConfig
 from rtl.fabric.fabric import HOST_ID_BITS, Fabric, slave_id_bits
@@ -133,7 +133,8 @@ class Chip(wiring.Component):
             m.submodules[f"memory_{channel}"] = controller = MemoryController(
                 self.config, self.timing, id_bits=slave_id_bits(self.config)
             )
-            wiring.connect(m, compute.memory[channel], controller.axi)
+            (port,) = controller.axi
+            m.d.comb += without_quality(compute.memory[channel], port)
             wiring.connect(m, compute.memory_registers[channel], controller.registers)
             wiring.connect(m, controller.dfi, wiring.flipped(self.dfi[channel]))
             m.d.comb += compute.memory_ready[channel].eq(controller.ready)

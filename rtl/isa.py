@@ -608,7 +608,7 @@ class MemoryControl(enum.IntEnum):
 
     RUN = 0  #: set: writes the mode registers and serves requests; cleared: finishes what is pending, closes all banks and stops
     ECC = 1  #: check bits are checked; writable while stopped
-    REFRESH_ALL = 2  #: all banks are refreshed at once instead of one by one
+    REFRESH_ALL = 2  #: all banks are refreshed at once instead of one by one; writable while stopped
     SCRUB = 3  #: reads and corrects atom after atom of the range
 
 

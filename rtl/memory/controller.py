@@ -1,18 +1,21 @@
-"""The memory controller of one HBM pseudo-channel: an AXI4 slave on one side, DRAM commands on the other."""
+"""The memory controller of one HBM pseudo-channel: AXI4 slaves on one side, DRAM commands on the other."""
 
-from amaranth import EnableInserter, Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth import EnableInserter, Module, Signal
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.bus.axi import AXI4, CHUNK_BYTES, Response
-from rtl.common.stream import StreamFifo
+from rtl.bus.axi import AXI4
+from rtl.bus.registers import RegisterPort
 from rtl.config import ChipConfig
+from rtl.isa import MEMORY_BYTES
 from rtl.memory.address import AddressMap
-from rtl.memory.core import MemoryCore
 from rtl.memory.dfi import DFI
-from rtl.memory.read_intake import ReadIntake, ReadReturn
+from rtl.memory.ecc.codec import Decoder
+from rtl.memory.ecc.guard import Guard
+from rtl.memory.port.front import MemoryFront
+from rtl.memory.schedule.scheduler import Scheduler
+from rtl.memory.service.block import ServiceBlock
 from rtl.memory.timing import TimingSet
-from rtl.memory.write_intake import WriteIntake, burst_legal
 
 __all__ = ["ClockEnable", "MemoryController"]
 
@@ -30,6 +33,10 @@ class ClockEnable(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        if self.p == self.q:
+            # A constant, so that all that it steps needs no enable.
+            m.d.comb += self.enable.eq(1)
+            return m
         phase = Signal(range(self.q))
         carries = phase >= self.q - self.p
         m.d.sync += self.enable.eq(carries)
@@ -41,85 +48,98 @@ class ClockEnable(wiring.Component):
 
 
 class MemoryController(wiring.Component):
-    """Open pages, rows opened ahead, refresh by bank, accesses in order but for a window of four. See `docs/memory.md`.
+    """Ports, arbiter, guard, scheduler, decoder and service, as `rtl/memory/interface.py` draws them. See `docs/memory.md`.
 
     Parameters
     ----------
     config
-        Width of the bus, rows, and the memory clock.
+        Width of the bus, rows, depths, ECC, and the memory clock.
     timing
-        A timing set, by default the one that `config` names.
+        Reset values of the timing registers, by default the set that `config` names.
+    ports
+        AXI ports, 1 to 4.
     id_bits
         Width of the AXI identifiers.
+    interleave
+        Beats of read bursts with different identifiers may alternate.
+    autostart
+        RUN is set after reset. Without it the memory waits, so that its timing registers can be written first.
 
     Members
     -------
-    axi
-        Byte addresses within the channel. Bursts obey the fabric's rule (INCR, full-width aligned beats, inside an aligned 256-byte
-        chunk); any other, and one beyond the channel, is answered by SLVERR without an access. Responses come in the order of the
-        requests of each direction. A write response means that every read accepted later sees the bytes.
+    axi[port]
+        Byte addresses within the channel; see `docs/memory_ports.md` for bursts, order and errors.
+    registers
+        `rtl.isa.MemoryRegister`.
     dfi
         Commands and data of the device; steps on p of q clocks.
     ready
-        The device is initialised. Requests may come earlier: they wait.
+        Requests are served. They may come earlier: they wait.
     """
 
-    def __init__(self, config: ChipConfig, timing: TimingSet | None = None, id_bits: int = 6):
+    def __init__(
+        self, config: ChipConfig, timing: TimingSet | None = None, *, ports: int = 1, id_bits: int = 6, interleave: bool = True,
+        autostart: bool = True,
+    ):
         self.config = config
         self.timing = TimingSet.load(config.dram_timing) if timing is None else timing
         self.map = AddressMap(config.dram_rows)
-        self.id_bits = id_bits
-        super().__init__({"axi": In(AXI4(32, config.bus_bytes, id_bits)), "dfi": Out(DFI()), "ready": Out(1)})
+        self.autostart = autostart
+        self._front = MemoryFront(config, ports, id_bits, interleave=interleave)
+        super().__init__({
+            "axi": In(AXI4(32, config.bus_bytes, id_bits, quality=True)).array(ports),
+            "registers": In(RegisterPort((MEMORY_BYTES - 1).bit_length())),
+            "dfi": Out(DFI()), "ready": Out(1),
+        })
 
     def elaborate(self, platform):
         m = Module()
-        bus_bytes, axi, dfi = self.config.bus_bytes, self.axi, self.dfi
+        atom_bits, dfi = self.map.atom_bits, self.dfi
         m.submodules.clock = clock = ClockEnable(*self.config.memory_clock)
         enable = clock.enable
-        core = MemoryCore(self.timing, self.map, self.id_bits)
-        m.submodules.core = EnableInserter(enable)(core)
-        m.submodules.writes = writes = WriteIntake(bus_bytes, self.map.atom_bits, self.id_bits)
-        m.submodules.reads = reads = ReadIntake(bus_bytes, self.map.atom_bits, self.id_bits)
-        m.submodules.returns = returns = ReadReturn(bus_bytes, self.id_bits)
-        m.submodules.responses = responses = StreamFifo(data.StructLayout({"id": self.id_bits, "response": Response}), 16)
-        wiring.connect(m, reads.returns, returns.returns)
+        m.submodules.front = front = self._front
+        guard, decoder, scheduler = Guard(atom_bits), Decoder(atom_bits), Scheduler(self.config)
+        stepped = EnableInserter(enable) if self.config.memory_clock[0] != self.config.memory_clock[1] else lambda part: part
+        for name, part in (("guard", guard), ("decoder", decoder), ("scheduler", scheduler)):
+            m.submodules[name] = stepped(part)
+        m.submodules.service = service = ServiceBlock(
+            atom_bits, self.timing, self.map.masks, ecc=self.config.ecc, autostart=self.autostart,
+        )
 
-        shift = (bus_bytes - 1).bit_length()
-        for intake, prefix in ((writes, "aw"), (reads, "ar")):
-            address, length, size, burst = (getattr(axi, prefix + part) for part in ("addr", "len", "size", "burst"))
-            payload = intake.bursts.payload
-            legal = burst_legal(address, length, size, burst, channel_bytes=self.config.channel_bytes, bus_bytes=bus_bytes)
-            m.d.comb += [
-                payload.id.eq(getattr(axi, prefix + "id")), payload.chunk.eq(address[(CHUNK_BYTES - 1).bit_length():]),
-                payload.beat.eq(address[shift:]), payload.length.eq(length), payload.legal.eq(legal),
-                intake.bursts.valid.eq(getattr(axi, prefix + "valid")), getattr(axi, prefix + "ready").eq(intake.bursts.ready),
-            ]
+        for number, port in enumerate(self.axi):
+            wiring.connect(m, wiring.flipped(port), front.axi[number])
+        wiring.connect(m, wiring.flipped(self.registers), service.registers)
+        wiring.connect(m, service.request, front.service)
+        wiring.connect(m, front.requests, guard.request)
+        wiring.connect(m, guard.coded, scheduler.requests)
+        wiring.connect(m, service.scrub, guard.scrub)
+        settings = service.settings
         m.d.comb += [
-            writes.beats.payload.data.eq(axi.wdata), writes.beats.payload.strobe.eq(axi.wstrb),
-            writes.beats.valid.eq(axi.wvalid), axi.wready.eq(writes.beats.ready),
-            axi.bvalid.eq(responses.output.valid), responses.output.ready.eq(axi.bready),
-            axi.bid.eq(responses.output.payload.id), axi.bresp.eq(responses.output.payload.response),
-            axi.rvalid.eq(returns.beats.valid), returns.beats.ready.eq(axi.rready), axi.rid.eq(returns.beats.payload.id),
-            axi.rdata.eq(returns.beats.payload.data), axi.rlast.eq(returns.beats.payload.last),
-            axi.rresp.eq(returns.beats.payload.response),
+            front.enable.eq(enable), service.enable.eq(enable), scheduler.enable.eq(enable),
+            front.returned.eq(decoder.returned), guard.returned.eq(decoder.returned), service.returned.eq(decoder.returned),
+            guard.verdict.eq(decoder.verdict), service.verdict.eq(decoder.verdict), decoder.fetched.eq(scheduler.fetched),
+            decoder.ecc.eq(settings.ecc), guard.ecc.eq(settings.ecc),
+            front.starve_limit.eq(settings.starve_limit), front.writes_held.eq(scheduler.writes_held),
+            scheduler.write_waits.eq(front.write_waits),
+            scheduler.timing.eq(service.timing), scheduler.run.eq(service.run), scheduler.refresh_all.eq(settings.refresh_all),
+            scheduler.close_after.eq(settings.close_after), scheduler.age_limit.eq(settings.age_limit),
+            *(scheduler.masks[bit].eq(settings.masks[bit]) for bit in range(4)),
+            service.stopped.eq(scheduler.stopped),
+            service.idle.eq(guard.idle), guard.hold.eq(service.hold),
+            guard.injection.eq(service.injection), service.injected.eq(guard.injected), service.errors.eq(guard.errors),
+            service.cause.eq(scheduler.cause), service.owed.eq(scheduler.owed), service.refused.eq(front.refused),
+            self.ready.eq(service.ready),
         ]
 
-        # Between bus and core there are FIFOs: the core's side of them moves in enabled clocks.
-        request = writes.requests.payload
+        # The mode registers are written while the scheduler rests.
+        starting = Signal()
         m.d.comb += [
-            core.enable.eq(enable),
-            core.reads.payload.eq(reads.requests.payload), core.reads.valid.eq(reads.requests.valid),
-            reads.requests.ready.eq(core.reads.ready & enable),
-            # The write that ends a burst passes together with its response.
-            core.writes.payload.eq(request), core.writes.valid.eq(writes.requests.valid & responses.input.ready),
-            writes.requests.ready.eq(core.writes.ready & enable & responses.input.ready),
-            responses.input.valid.eq(writes.requests.valid & writes.requests.ready & request.last),
-            responses.input.payload.id.eq(request.id),
-            responses.input.payload.response.eq(Mux(request.error, Response.SLVERR, Response.OKAY)),
-            writes.read_slot.eq(core.write_slot), writes.read_slot_valid.eq(core.write_slot_valid & enable),
-            returns.atom.eq(dfi.read_data), returns.slot.eq(core.read_slot), returns.atom_valid.eq(dfi.read_valid & enable),
-            core.read_taken.eq(dfi.read_valid), core.freed.eq(returns.freed),
-            dfi.enable.eq(enable), dfi.row.eq(core.row), dfi.column.eq(core.column),
-            dfi.write_data.eq(writes.data), dfi.write_mask.eq(~writes.strobe), self.ready.eq(core.ready),
+            starting.eq(~service.run & scheduler.stopped),
+            dfi.enable.eq(enable), dfi.row.eq(scheduler.row), dfi.column.eq(scheduler.column),
+            dfi.write_data.eq(scheduler.write_data), dfi.write_check.eq(scheduler.write_check),
+            dfi.write_mask.eq(scheduler.write_mask),
+            scheduler.read_data.eq(dfi.read_data), scheduler.read_check.eq(dfi.read_check), scheduler.read_valid.eq(dfi.read_valid),
         ]
+        with m.If(starting):
+            m.d.comb += dfi.row.eq(service.row)
         return m

@@ -20,7 +20,7 @@ __all__ = ["ServiceBlock"]
 class ServiceBlock(wiring.Component):
     """The registers step in every clock, all else in clocks with `enable`; it is not to be put below an `EnableInserter` itself.
 
-    After reset the memory starts by itself, with the reset values of the registers.
+    With `autostart` the memory starts by itself after reset, with the reset values of the registers.
 
     Parameters
     ----------
@@ -61,10 +61,11 @@ class ServiceBlock(wiring.Component):
     """
 
     def __init__(self, atom_bits: int, timing: TimingSet, masks: tuple[int, int, int, int], *, ecc: bool = True,
-                 settle: int = SETTLE_CLOCKS):
+                 autostart: bool = True, settle: int = SETTLE_CLOCKS):
         self.atom_bits = atom_bits
         self.reset = (timing, masks)
         self.ecc = ecc
+        self.autostart = autostart
         self.settle = settle
         super().__init__({
             "enable": In(1), "registers": In(RegisterPort((MEMORY_BYTES - 1).bit_length())),
@@ -77,7 +78,7 @@ class ServiceBlock(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.registers = registers = ServiceRegisters(self.atom_bits, *self.reset, ecc=self.ecc)
+        m.submodules.registers = registers = ServiceRegisters(self.atom_bits, *self.reset, ecc=self.ecc, autostart=self.autostart)
         start, march, scrubber = StartUp(self.settle), March(self.atom_bits), Scrubber(self.atom_bits)
         for name, part in (("start", start), ("march", march), ("scrubber", scrubber)):
             m.submodules[name] = EnableInserter(self.enable)(part)

@@ -42,7 +42,7 @@ class ServiceRegisters(wiring.Component):
     An error, without any effect, is the answer to
     - an address that has no register;
     - a value that the register can't hold; for timing also 0, and more than 60 for RL and WL;
-    - HASH, TIMING, and another ECC in CONTROL, unless `rests` and RUN is clear;
+    - HASH, TIMING, and another ECC or REFRESH_ALL in CONTROL, unless `rests` and RUN is clear;
     - SERVICE with an unknown code, with RANGE_FIRST beyond RANGE_LAST, or while a service runs; either end of the range while one runs.
 
     Bytes without a strobe keep their value, in registers that can't be read count as 0; a write without any strobe does nothing.
@@ -76,9 +76,12 @@ class ServiceRegisters(wiring.Component):
         AXI accesses that the ports refused in this clock, enabled or not.
     """
 
-    def __init__(self, atom_bits: int, timing: TimingSet, masks: tuple[int, int, int, int], *, ecc: bool = True):
+    def __init__(self, atom_bits: int, timing: TimingSet, masks: tuple[int, int, int, int], *, ecc: bool = True,
+                 autostart: bool = True):
         self.atom_bits = atom_bits
-        self.reset = (timing, masks, ecc)
+        self.reset = (timing, masks)
+        reset = {MemoryControl.RUN: autostart, MemoryControl.ECC: ecc}
+        self.reset_control = sum(1 << bit for bit, value in reset.items() if value)
         super().__init__({
             "enable": In(1), "bus": In(RegisterPort((MEMORY_BYTES - 1).bit_length())),
             "settings": Out(Settings), "timing": Out(TimingValues), "run": Out(1), "scrub": Out(1), "scrub_interval": Out(32),
@@ -153,9 +156,11 @@ class ServiceRegisters(wiring.Component):
     # Groups
 
     def _control(self, m: Module, stopped):
-        control = Signal(len(MemoryControl), init=1 << MemoryControl.RUN | int(self.reset[2]) << MemoryControl.ECC)
-        merged_ecc = Mux(self.bus.write.strobe[0], self._given[MemoryControl.ECC], control[MemoryControl.ECC])
-        self._holds(m, R.CONTROL, control, refuses=~stopped & (merged_ecc != control[MemoryControl.ECC]))
+        control = Signal(len(MemoryControl), init=self.reset_control)
+        # What may change only at rest.
+        fixed = 1 << MemoryControl.ECC | 1 << MemoryControl.REFRESH_ALL
+        changes = ((self._given ^ control) & fixed).any() & self.bus.write.strobe[0]
+        self._holds(m, R.CONTROL, control, refuses=~stopped & changes)
         m.d.comb += [
             self.run.eq(control[MemoryControl.RUN]), self.settings.ecc.eq(control[MemoryControl.ECC]),
             self.settings.refresh_all.eq(control[MemoryControl.REFRESH_ALL]), self.scrub.eq(control[MemoryControl.SCRUB]),

@@ -27,6 +27,11 @@ def test_service_long(bench, timing, clock, ecc):
     bench.run(Served(TimingSet.load(timing), clock, ecc=ecc), TESTS, params={"timing": timing, "ecc": ecc}, testcase=None if ecc else few)
 
 
+@pytest.mark.long
+def test_service_waits(bench):
+    bench.run(Served(P3200, autostart=False), TESTS, params={"timing": "P3200", "autostart": False}, testcase="start_up")
+
+
 @pytest.mark.parametrize(("port", "bit", "testcase"), [
     ("row", 6, "start_up"), ("coded__payload", 30, "fill"),
     *(pytest.param(*fault, marks=pytest.mark.long) for fault in (
