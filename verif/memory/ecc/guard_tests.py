@@ -134,15 +134,15 @@ async def _started(dut, cycles: int, **memory) -> Bench:
 @cocotb.test()
 async def storm(dut):
     """cp_storm: all kinds on a few atoms, single errors at any time, the scrubber in between; then everything is clean."""
-    rounds = params().get("rounds", 2)
-    bench = await _started(dut, 20_000 * rounds)
+    rounds, requests = params().get("rounds", 2), params().get("requests", 400)
+    bench = await _started(dut, 20_000 + 80 * requests * rounds)
     memory, draw = bench.memory, rng("faults")
     for number in range(rounds):
         atoms = [draw.randrange(1 << ATOM_BITS) for _ in range((3, 6, 20)[number % 3])]
         memory.stall, bench.source.stall = draw.choice([(0, 0), (0.3, 0.3), (0.6, 0), (0, 0.4)])
         memory.latency = draw.choice([(1, 8), (1, 60), (30, 90)])
         memory.depth = draw.choice([3, 10, 40])
-        traffic = cocotb.start_soon(bench.traffic(params().get("requests", 400), atoms))
+        traffic = cocotb.start_soon(bench.traffic(requests, atoms))
         while not traffic.done():
             await ClockCycles(dut.clk, draw.randrange(1, 40))
             atom = draw.choice(atoms)

@@ -46,7 +46,7 @@ def test_guard(request, bench, tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize("entries", [2, 5, 8])
 def test_guard_long(bench, tmp_path, entries):
-    _guard(bench, tmp_path, entries, rounds=12, requests=3000)
+    _guard(bench, tmp_path, entries, rounds=6, requests=1000)
 
 
 @pytest.mark.parametrize(("port", "bit", "testcase"), [
