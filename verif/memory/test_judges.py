@@ -25,7 +25,7 @@ ONE_JUDGE = {
 #: Rules that being early by a clock doesn't break, or not in every set: hand-made traces and the shuffled ones have them.
 STATES = {"tREFI", "ROUND", "OPEN", "CLOSED", "RANGE", "MODE", "COLUMN_BUS", "COMMAND", "DATA_BUS", "STORAGE"}
 #: Random timing sets of a quick run, and mutants of a rule in each.
-SETS = {"icarus": 2, "verilator": 10}
+SETS = {"icarus": 2, "verilator": 20}
 MUTANTS = 4
 
 
