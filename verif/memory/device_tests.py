@@ -14,7 +14,6 @@ from verif.common.params import config, params, rng
 from verif.common.streams import pack
 from verif.memory.cases import Command
 
-
 MASK = 2**64 - 1
 
 
