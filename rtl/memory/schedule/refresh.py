@@ -1,6 +1,7 @@
 """When which bank is refreshed."""
 
 from amaranth import Module, Mux, Signal, signed
+from amaranth.hdl import Assert
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,8 +27,8 @@ class Refresh(wiring.Component):
         Refresh all banks together, at each tREFI.
     tREFI, tREFIsb, tRFCsb
         Of the timing set.
-    requested, hit
-        Banks that a request waits for, and with one for their open row.
+    requested, hit, pressing
+        Banks that a request waits for; with one for their open row; with many.
     idle, idle_chosen, busy, busy_chosen
         Queries of :class:`rtl.memory.schedule.recency.Recency`.
     refreshed, all_refreshed
@@ -53,6 +54,7 @@ class Refresh(wiring.Component):
     tRFCsb: In(TIMER_BITS)
     requested: In(BANKS)
     hit: In(BANKS)
+    pressing: In(BANKS)
     idle: Out(BANKS)
     idle_chosen: In(BANKS)
     busy: Out(BANKS)
@@ -77,6 +79,8 @@ class Refresh(wiring.Component):
         )
         m.d.sync += self.owed.eq(self.owed + change)
 
+        m.d.sync += Assert(~self.refreshed | self.target.any(), "a REFSB has its bank")
+
         done = Signal(BANKS)
         after = Signal(BANKS)
         closes = Signal()
@@ -94,10 +98,11 @@ class Refresh(wiring.Component):
         with m.Elif(self.refreshed):
             m.d.sync += done.eq(after)
 
-        quiet = Signal(BANKS)
+        quiet, calm = Signal(BANKS), Signal(BANKS)
         m.d.comb += [
             self.idle.eq(~done & ~self.requested),
-            quiet.eq(~done & ~self.hit), self.busy.eq(Mux(quiet.any(), quiet, ~done)),
+            quiet.eq(~done & ~self.hit), calm.eq(quiet & ~self.pressing),
+            self.busy.eq(Mux(calm.any(), calm, Mux(quiet.any(), quiet, ~done))),
         ]
         drain = Signal(range(self.DRAIN + 1))
         drained = drain == 0
