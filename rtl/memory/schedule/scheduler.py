@@ -146,8 +146,10 @@ class Scheduler(wiring.Component):
         self._here, self._there = sides("waits", self._read_any, pool.any)
         self._hits_here, self._hits_there = sides("hits", self._read_hits, self._write_hits)
         self._requested = self._vector(m, "requested", self._read_any | pool.any)
-        # Banks whose requests hold up others: staged reads behind a full queue, the oldest writes of the pool.
-        self._pressing, self._pressing_there = sides("pressing", ~self._room | self._read_expired, pool.pressing)
+        # Banks to open first: reads may be staged behind a full queue, one is urgent or has expired; the oldest writes of the pool.
+        self._pressing, self._pressing_there = sides(
+            "pressing", ~self._room | self._read_expired | read("urgent"), pool.pressing)
+        self._urgent_hits = read("urgent_hit")
 
         # Half an age limit, and a page's idle time.
         for name, clocks, scale in (("age", self.age_limit, 1), ("idle", self.close_after, 0)):
@@ -209,12 +211,14 @@ class Scheduler(wiring.Component):
         for index, queue in enumerate(self._queues):
             m.d.comb += [
                 queue.tick.eq(self._age_tick), queue.push.eq(pushed_bank[index]), queue.pushed_ticks.eq(ticks),
+                queue.pushed_urgent.eq(Mux(staging.moves, staging.moved_urgent, item.urgent)),
                 queue.pushed.column.eq(pushed.column), queue.pushed.row.eq(pushed.row), queue.pushed.tag.eq(tag),
                 queue.probe_row.eq(location.row), queue.probe_column.eq(location.column),
             ]
         row_open = (bank & self._vector(m, "same_row", [queue.same_row for queue in self._queues])).any()
         m.d.comb += [
             staging.tick.eq(self._age_tick), staging.push.eq(staged), staging.location.eq(location), staging.tag.eq(item.tag),
+            staging.urgent.eq(item.urgent),
             staging.room.eq(self._room), staging.probe.eq(location),
             pool.tick.eq(self._age_tick), pool.probe.eq(location), pool.push.eq(new), pool.slot.eq(buffer.free_slot),
             pool.whole.eq(item.strobe.all()), pool.hit.eq(row_open), pool.merge.eq(merge),
@@ -231,10 +235,11 @@ class Scheduler(wiring.Component):
         active = ~self.stopped
         # Rows that were opened first are done with first: their banks turn to what comes next while the others still move data. But a bank
         # with an endless stream to its row would keep others waiting: those whose oldest read has expired go before.
-        ready, late = Signal(BANKS), Signal(BANKS)
+        ready, late, urgent = Signal(BANKS), Signal(BANKS), Signal(BANKS)
         m.d.comb += [
             ready.eq(self._read_hits & self._legal_read & (active & ~writing).replicate(BANKS)), late.eq(ready & self._read_expired),
-            opened.used.eq(self._opening), opened.read.eq(Mux(late.any(), late, ready)),
+            opened.used.eq(self._opening), urgent.eq(ready & self._urgent_hits),
+            opened.read.eq(Mux(late.any(), late, Mux(urgent.any(), urgent, ready))),
         ]
         takes = opened.read_chosen
         m.d.comb += pool.legal.eq(self._legal_write & self._write_hits & (active & writing).replicate(BANKS))

@@ -37,9 +37,11 @@ void put(W& wide, int place, uint64_t value, int width) {
 
 template <typename W>
 uint64_t get(const W& wide, int place, int width) {
-    uint64_t value = 0;
-    for (int done = 0; done < width; ++done) value |= uint64_t(wide[(place + done) / 32] >> ((place + done) % 32) & 1) << done;
-    return value;
+    // Up to 32 bits, which lie in two words at most.
+    int word = place / 32, bit = place % 32;
+    uint64_t both = wide[word];
+    if (bit + width > 32) both |= uint64_t(wide[word + 1]) << 32;
+    return both >> bit & ((1ull << width) - 1);
 }
 
 struct Sim {
