@@ -44,8 +44,8 @@ class RowChoice(wiring.Component):
         Banks whose row nobody has used for long.
     target, forced
         The bank to refresh.
-    all, close_all
-        No rows are to be opened; all are to be closed. `refresh_all` is then wanted, if `all` is set.
+    all, hold, close_all
+        A REFAB is due; no rows are to be opened; all are to be closed.
     ready_all
         A REFAB may go out, for all banks.
     activating, activating_chosen, closing, closing_chosen
@@ -65,7 +65,7 @@ class RowChoice(wiring.Component):
         )
         super().__init__({
             **{name: In(BANKS) for name in vectors},
-            **{name: In(1) for name in ("active", "second", "forced", "all", "close_all", "ready_all")},
+            **{name: In(1) for name in ("active", "second", "forced", "all", "hold", "close_all", "ready_all")},
             **{name: Out(BANKS) for name in ("activating", "closing", "activate", "close")},
             **{name: Out(1) for name in ("ahead", "precharge", "precharge_all", "refresh", "refresh_all")},
         })
@@ -92,7 +92,7 @@ class RowChoice(wiring.Component):
             *(each.eq(~self.open & self.can_activate & ~self.target & kind) for each, kind in zip(some, classes, strict=True)),
             self.ahead.eq(~some[1].any()), self.activating.eq(_first_class(some)),
             self.activate.eq(
-                Mux(free & ~self.refresh & ~target_rests & ~self.all & ~self.close_all, self.activating_chosen, 0)
+                Mux(free & ~self.refresh & ~target_rests & ~self.hold & ~self.close_all, self.activating_chosen, 0)
             ),
         ]
 

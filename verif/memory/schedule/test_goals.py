@@ -81,6 +81,14 @@ def test_storm(library, tmp_path, number):
     assert report.ok, report.violations[:3]
 
 
+def test_behind(library, tmp_path):
+    """A bank at a time can't keep up with this set's refresh: all rows are closed for it now and then."""
+    timing = dataclasses.replace(TimingSet.load("F3200"), tRAS=70, tRP=35, tRC=105, tREFIsb=60, tREFI=960, tRFCsb=40, tRREFD=4, tRFC=200)
+    for name in ("random_64_50_50", "sequential_50_50"):
+        counts = measure(library, CONFIG, timing, name, tmp_path / "commands.txt", clocks=60_000, age_limit=4096)
+        assert counts.highest_owed < 80
+
+
 def test_latency(library):
     """A read of an idle scheduler: its ACT three clocks after acceptance, RD when tRCDRD allows, an open row's RD after three clocks."""
     timing = TimingSet.load("P3200")
