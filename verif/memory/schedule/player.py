@@ -17,18 +17,19 @@ from sim.native.harness import build
 from sim.verilog.emit import emit
 from verif.memory.schedule.system import SchedulerSystem
 
-__all__ = ["GAP", "PARTIAL", "WRITE", "Counts", "Player", "build_player"]
+__all__ = ["GAP", "PARTIAL", "URGENT", "WRITE", "Counts", "Player", "build_player"]
 
 #: Marks of a request beside its atom's number.
-WRITE, PARTIAL, GAP = 1 << 31, 1 << 30, 0x3FFFFFFF
+WRITE, PARTIAL, URGENT, GAP = 1 << 31, 1 << 30, 1 << 29, 0x3FFFFFFF
 
 _COUNTS = ("clocks", "accepted", "returned", "mismatches", "column_commands", "longest_read", "longest_write", "highest_owed", "pending",
-           "violations", "first_violation", "stopped", "owed", "first_row", "first_column")
+           "violations", "first_violation", "stopped", "owed", "first_row", "first_column", "reads", "urgent_reads", "waits", "urgent_waits")
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Times in clocks. `longest_read` is from acceptance to data, `longest_write` from acceptance to WR; `pending` what is not done."""
+    """Times in clocks. `longest_read` is from acceptance to data, `longest_write` from acceptance to WR; `pending` what is not
+    done; `waits` are sums over the reads of a class."""
 
     clocks: int
     accepted: int
@@ -45,6 +46,10 @@ class Counts:
     owed: int
     first_row: int
     first_column: int
+    reads: int
+    urgent_reads: int
+    waits: int
+    urgent_waits: int
     causes: dict[str, int]
     #: Processor time of the requests so far.
     seconds: float

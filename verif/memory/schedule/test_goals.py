@@ -10,7 +10,7 @@ from rtl.memory.address import AddressMap
 from rtl.memory.timing import TimingSet
 from sim.hbm.checker import check
 from verif.memory.schedule.patterns import GOALS, pattern
-from verif.memory.schedule.player import GAP, PARTIAL, WRITE, Player, build_player
+from verif.memory.schedule.player import GAP, PARTIAL, URGENT, WRITE, Player, build_player
 from verif.memory.schedule.random_sets import random_set
 from verif.memory.schedule.table import measure
 
@@ -58,6 +58,7 @@ def _storm(rng, count: int) -> np.ndarray:
         atoms = atoms % (1 << MAP.atom_bits)
         writes = rng.random(size) < rng.choice((0.0, 0.3, 0.5, 1.0))
         atoms = atoms | np.where(writes, WRITE, 0) | np.where(writes & (rng.random(size) < 0.2), PARTIAL, 0)
+        atoms = atoms | np.where(rng.random(size) < 0.1, URGENT, 0)
         parts += [atoms, np.full(int(rng.choice((0, 0, 3, 50, 700))), GAP)]
     return np.concatenate(parts).astype(np.uint32)
 
@@ -79,6 +80,17 @@ def test_storm(library, tmp_path, number):
             player.wait(20)
     report = check(tmp_path / "commands.txt", timing, counts.clocks, CONFIG.dram_rows)
     assert report.ok, report.violations[:3]
+
+
+def test_urgent(library):
+    """One read in 20 is urgent: it waits for less time, and the others still come through."""
+    with Player(library, CONFIG, TimingSet.load("P3200"), age_limit=4096) as player:
+        requests = pattern("random_32_read", MAP, 40_000)
+        requests |= np.where(np.random.default_rng(5).random(len(requests)) < 0.05, URGENT, 0).astype(np.uint32)
+        player.play(requests, 40_000)
+        counts = player.counts()
+        assert not counts.mismatches and not counts.violations
+        assert counts.urgent_waits / counts.urgent_reads < 0.7 * counts.waits / counts.reads
 
 
 def test_behind(library, tmp_path):
