@@ -22,8 +22,10 @@ __all__ = ["GAP", "PARTIAL", "URGENT", "WRITE", "Counts", "Player", "build_playe
 #: Marks of a request beside its atom's number.
 WRITE, PARTIAL, URGENT, GAP = 1 << 31, 1 << 30, 1 << 29, 0x3FFFFFFF
 
-_COUNTS = ("clocks", "accepted", "returned", "mismatches", "column_commands", "longest_read", "longest_write", "highest_owed", "pending",
-           "violations", "first_violation", "stopped", "owed", "first_row", "first_column", "reads", "urgent_reads", "waits", "urgent_waits")
+_COUNTS = (
+    "clocks", "accepted", "returned", "mismatches", "column_commands", "longest_read", "longest_write", "highest_owed", "pending",
+    "violations", "first_violation", "stopped", "owed", "first_row", "first_column", "reads", "urgent_reads", "waits", "urgent_waits",
+)
 
 
 @dataclass(frozen=True)
