@@ -10,6 +10,7 @@ from sim.hbm.checker import check
 from sim.hbm.parameters import DEVICE_SOURCES
 from verif.common.fault import Fault
 from verif.common.runner import SIMULATORS, Bench
+from verif.common.tiers import long_on_verilator
 from verif.memory.system import MemorySystem
 
 #: The tests of the ports, whose referee knows the order of several ports; below them stands everything else.
@@ -22,12 +23,13 @@ def chip(timing: str = "P3200", clock=(1, 1), bus_bytes: int = 16) -> ChipConfig
     )
 
 
-def run(bench, config: ChipConfig, testcase, clocks: int, *, ports: int = 2, system=None, plusargs=(), **options):
+def run(bench, config: ChipConfig, testcase, clocks: int, *, ports: int = 2, flips: int = 0, system=None, **options):
     """Runs and returns the offline checker's report."""
-    params = {"config": config.to_dict(), "clocks": clocks, "ports": ports, "whole": True, "rounds": 12}
+    params = {"config": config.to_dict(), "clocks": clocks, "ports": ports, "whole": True, "rounds": 12, "flips": bool(flips)}
+    faults = [f"+hbm_read_flips={flips}", "+hbm_read_flip_bits=1", "+hbm_seed=3"] if flips else []
     folder = bench.run(
         system or MemorySystem(config, ports=ports), TESTS, params=params, testcase=testcase, sources=list(DEVICE_SOURCES),
-        plusargs=["+hbm_trace=commands.txt", *plusargs], **options,
+        plusargs=["+hbm_trace=commands.txt", *faults], **options,
     )
     return check(folder / "commands.txt", TimingSet.load(config.dram_timing)), folder
 
@@ -52,8 +54,9 @@ def test_four_ports(request, bench):
 
 
 def test_errors_of_the_memory(request, bench):
-    """cp_ecc: reads come back with one wrong bit now and then, which nobody sees."""
-    report, _ = run(bench, chip(), ["calm"], 200, plusargs=["+hbm_read_flips=8", "+hbm_read_flip_bits=1", "+hbm_seed=3"])
+    """cp_ecc: one read in eight comes back with a wrong bit, which is counted and nobody sees."""
+    long_on_verilator(request, bench)
+    report, _ = run(bench, chip(), ["calm"], 200, flips=8)
     judge(report)
 
 

@@ -10,18 +10,21 @@ __all__ = ["WholeMemory"]
 class WholeMemory:
     """Takes the place of :class:`verif.memory.port.below.Below`: the memory starts as zeros and nothing in it is bad.
 
-    It keeps the register port busy: self-tests of `service_atoms` one after the other, and the count of refused accesses.
+    It keeps the register port busy: self-tests of `service_atoms` one after the other, and the counts of refused accesses and of errors.
+    With `flips` the device inverts single bits on its way out, and there must be some.
     """
 
-    def __init__(self, dut, service_atoms: range):
+    def __init__(self, dut, service_atoms: range, *, flips: bool = False):
         names = [f"registers__{side}__{part}" for side, parts in (
             ("write", ("valid", "address", "data", "strobe", "error")), ("read", ("valid", "address", "data", "error"))) for part in parts]
         self._dut = dut
         self._ports = {name.removeprefix("registers__"): getattr(dut, name) for name in names}
         self._service_atoms = service_atoms
+        self._flips = flips
         self._writes: list[tuple[int, int]] = []
         self._asked: int | None = None
         self._polls = [MemoryRegister.STATUS, MemoryRegister.REFUSED, MemoryRegister.TEST_ERRORS]
+        self._polls += [MemoryRegister.SINGLE_ERRORS, MemoryRegister.DOUBLE_ERRORS]
         self._values: dict[int, int] = {}
         self._testing = False
         self.serviced = 0
@@ -44,7 +47,7 @@ class WholeMemory:
 
     @property
     def idle(self) -> bool:
-        return not self._testing
+        return not self._testing and bool(self._values.get(MemoryRegister.SINGLE_ERRORS)) == self._flips
 
     @property
     def refused(self) -> int:
@@ -87,8 +90,10 @@ class WholeMemory:
                 self._asked = None
                 self._values.pop(MemoryRegister.STATUS)
         elif self._testing and not self._values.get(MemoryRegister.STATUS, 1 << MemoryStatus.SERVICE) >> MemoryStatus.SERVICE & 1:
-            assert self._values.get(MemoryRegister.TEST_ERRORS, 0) == 0, "the self-test finds errors in a good memory"
+            # It counts what was corrected, too.
+            assert self._flips or self._values.get(MemoryRegister.TEST_ERRORS, 0) == 0, "the self-test finds errors in a good memory"
             self._testing = False
             self.serviced += 1
+        assert not self._values.get(MemoryRegister.DOUBLE_ERRORS), "errors that could not be corrected"
         count = int(self._dut.violations.value)
         assert count == 0, f"the device saw {RULES[int(self._dut.first_violation.value)]} broken"

@@ -39,7 +39,7 @@ class PortBench:
         service_atoms = range(atoms + SERVICE_PAGE * page, atoms + (SERVICE_PAGE + 1) * page)
         self.below: Below | WholeMemory
         if given.get("whole"):
-            self.below = WholeMemory(dut, service_atoms)
+            self.below = WholeMemory(dut, service_atoms, flips=given.get("flips", False))
         else:
             self.below = Below(
                 dut, (atoms - 1).bit_length(), self.ports, self.chip.return_slots, rng(f"{name} below"), stall=stall,
