@@ -138,11 +138,13 @@ class ServiceRegisters(wiring.Component):
         hit, most = self._hit(address), (1 << len(register)) - 1 if most is None else most
         merged = Signal(32, name=f"merged_{int(address):03x}")
         bad = Signal(name=f"bad_{int(address):03x}")
-        # Whole fields of the bus, so that a value that is too wide is seen.
-        m.d.comb += [
-            merged.eq((register & ~self._strobe) | self._given),
-            bad.eq(hit & ((merged > most) | (merged < least) | (0 if refuses is None else refuses))),
-        ]
+        # Whole words of the bus, so that a value that is too wide is seen. Comparisons that are always true are left out.
+        reasons = [] if refuses is None else [refuses]
+        if most < (1 << 32) - 1:
+            reasons.append(merged > most)
+        if least:
+            reasons.append(merged < least)
+        m.d.comb += [merged.eq((register & ~self._strobe) | self._given), bad.eq(hit & (Cat(reasons).any() if reasons else 0))]
         self._errors.append(bad)
         self._readable[int(address)] = register
         return hit & ~bad, merged
