@@ -1,0 +1,118 @@
+"""The access patterns of the benchmark, as request traces.
+
+Every pattern is made of lines of 64 bytes, two requests each (32-byte patterns: of one). `count` is the number of requests, `memory`
+the bytes of the channel; addresses wrap inside it. Everything random comes from the seed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtl.memory.address import ATOM_BYTES, BANKS, COLUMNS, AddressMap
+from sim.dram.requests import Requests
+
+__all__ = ["PATTERNS", "Pattern"]
+
+_LINE = 2 * ATOM_BYTES
+#: Bytes of all banks' rows of one number: consecutive addresses.
+_ROW_BYTES = BANKS * COLUMNS * ATOM_BYTES
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A pattern: its name in files and bars, its title in tables, and `make(count, memory, seed)`.
+
+    `reads`, `writes` are the parts of its mix; `atoms` is what one visit of a row takes (None: all of it, the pattern goes on in rows
+    that are open). The analytic bound follows from them.
+    """
+
+    name: str
+    title: str
+    make: Callable[[int, int, int], Requests]
+    reads: int = 1
+    writes: int = 0
+    atoms: int | None = None
+
+
+def _lines(numbers: np.ndarray, write: np.ndarray, count: int) -> Requests:
+    """Two requests for each line of 64 bytes."""
+    atoms = (2 * numbers.astype(np.int64)[:, None] + [0, 1]).reshape(-1)
+    return Requests(np.repeat(write, 2)[:count], atoms[:count])
+
+
+def _sequential(reads: int, writes: int):
+    """Line after line from 0; of each `reads` + `writes` lines the first are read and the others written."""
+
+    def make(count: int, memory: int, seed: int) -> Requests:
+        lines = np.arange((count + 1) // 2)
+        return _lines(lines % (memory // _LINE), lines % (reads + writes) >= reads, count)
+
+    return make
+
+
+def _copy(distance: Callable[[int], int]):
+    """A line of A is read, then the same line of B = A + distance is written; A begins at 0, and again when it reaches 4 MiB or B."""
+
+    def make(count: int, memory: int, seed: int) -> Requests:
+        offset = distance(memory)
+        pairs = np.arange((count + 3) // 4) % (min(offset, 1 << 22) // _LINE)
+        lines = (pairs[:, None] + [0, offset // _LINE]).reshape(-1)
+        return _lines(lines, np.arange(len(lines)) % 2 == 1, count)
+
+    return make
+
+
+def _half(memory: int) -> int:
+    """B is the upper half of the memory. The hash moves it to other banks than A at any time."""
+    return memory // 2
+
+
+def _same_bank(memory: int) -> int:
+    """The largest distance, of rows only, at which the hash leaves each line in its bank: A and B always meet in one bank, in two rows."""
+    rows = memory // _ROW_BYTES
+    hashed = AddressMap(rows)
+    return _ROW_BYTES * max(row for row in range(1, rows) if not hashed.hash(row) and row & -row >= min(256, rows // 16))
+
+
+def _random(line_atoms: int, written: float):
+    """Lines drawn evenly from the whole memory, each written with the probability `written`."""
+
+    def make(count: int, memory: int, seed: int) -> Requests:
+        rng = np.random.default_rng(seed)
+        lines = -(-count // line_atoms)
+        numbers = rng.integers(0, memory // (line_atoms * ATOM_BYTES), lines)
+        write = rng.random(lines) < written
+        return _lines(numbers, write, count) if line_atoms == 2 else Requests(write, numbers)
+
+    return make
+
+
+def _stride(step: int):
+    """A line every `step` bytes; each round through the memory begins one line further on."""
+
+    def make(count: int, memory: int, seed: int) -> Requests:
+        visits = np.arange((count + 1) // 2)
+        each = memory // step
+        return _lines((visits % each) * (step // _LINE) + (visits // each) % (step // _LINE), np.zeros(len(visits), bool), count)
+
+    return make
+
+
+#: The rows of the table, by name.
+PATTERNS = {
+    pattern.name: pattern
+    for pattern in (
+        Pattern("seq_read", "sequential read", _sequential(1, 0)),
+        Pattern("seq_write", "sequential write", _sequential(0, 1), 0, 1),
+        Pattern("seq_1to1", "sequential, 50 : 50", _sequential(1, 1), 1, 1),
+        Pattern("seq_2to1", "sequential, 2 : 1 read : write", _sequential(2, 1), 2, 1),
+        Pattern("copy_offset", "copy, B half the memory from A", _copy(_half), 1, 1),
+        Pattern("copy_same_bank", "copy, A and B in the same bank", _copy(_same_bank), 1, 1),
+        Pattern("random_64", "random 64 B read", _random(2, 0.0), atoms=2),
+        Pattern("random_32", "random 32 B read", _random(1, 0.0), atoms=1),
+        Pattern("random_64_1to1", "random 64 B, 50 : 50", _random(2, 0.5), 1, 1, atoms=2),
+        Pattern("stride_16k", "stride 16 KiB, 64 B read", _stride(16 << 10), atoms=2),
+        Pattern("stride_64k", "stride 64 KiB, 64 B read", _stride(64 << 10), atoms=2),
+    )
+}
