@@ -15,7 +15,7 @@ from sim.dram.requests import Requests
 from sim.dram.system import DEVICE_SCOPE, ID_BITS, TOP, dram_text
 from sim.hbm.parameters import DEVICE, RULES
 from sim.native.harness import build
-from sim.tools import ToolError, verilator_version
+from sim.tools import ToolError
 
 __all__ = ["Measurement", "library", "simulate"]
 
@@ -57,8 +57,14 @@ class Measurement:
         The first of them in words.
     stuck
         Nothing moved for long while requests waited: the run was given up.
-    memory_begin, total_clocks, seconds
-        Memory clock of the window's begin, as in the command trace; clocks of the whole run, and its time.
+    offered, answered
+        Requests whose address was taken, and that have had their response, in the whole run.
+    memory_begin, memory_total
+        Memory clocks from reset to the window's begin, as the command trace counts them, and to the end of the run.
+    total_clocks, seconds
+        Clocks of the whole run, and its time.
+    causes
+        What the data bus did with each memory clock of the run, by the controller's own counters, where it has them.
     """
 
     clocks: int
@@ -78,10 +84,13 @@ class Measurement:
     errors: dict[str, int]
     log: list[str]
     stuck: bool
+    offered: int
+    answered: int
     memory_begin: int
+    memory_total: int
     total_clocks: int
     seconds: float
-    offered: int
+    is_read: np.ndarray
     causes: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -95,16 +104,20 @@ class Measurement:
         return 100 * 2 * (self.bus_reads + self.bus_writes) / self.memory_clocks if self.memory_clocks else 0.0
 
     @property
+    def data_bus(self) -> dict[str, int]:
+        """Memory clocks of the data bus: `causes`, or those of the window in which it was busy or idle."""
+        busy = {"read": 2 * self.bus_reads, "write": 2 * self.bus_writes}
+        return self.causes or {**busy, "idle": max(self.memory_clocks - sum(busy.values()), 0)}
+
+    @property
     def ok(self) -> bool:
         return not (self.violations or self.stuck or any(self.errors.values()))
 
     def latency(self, until: str = "last") -> np.ndarray:
         """Clocks from the address to the `first` or `last` beat, of the reads that were answered in the window."""
         end = getattr(self, until)
-        read = (self.first >= 0) & self.is_read & (self.last >= 0) & (self.last < self.clocks)
+        read = self.is_read & (self.last >= 0) & (self.last < self.clocks)
         return end[read] - self.accepted[read]
-
-    is_read: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
 
 
 def library(config: ChipConfig, timing: TimingSet) -> Path:
@@ -201,13 +214,14 @@ class _Driver:
         window, errors, state = np.zeros(len(_WINDOW), np.uint64), np.zeros(len(_ERRORS), np.uint64), np.zeros(6, np.uint64)
         self._lib.dram_result(self._handle, window.ctypes.data, errors.ctypes.data, state.ctypes.data)
         seen = dict(zip(_WINDOW, map(int, window), strict=True))
-        clock, index, _, violations, rule, _ = map(int, state)
+        clock, index, in_flight, violations, rule, memory_clock = map(int, state)
         times = np.where(self._times, self._times.astype(np.int64) - seen.pop("begin"), -1)
         owed = seen.pop("since_reset") // timing.tREFIsb - seen["bank_refreshes"] - 16 * seen["all_refreshes"]
         return Measurement(
             **seen, accepted=times[0], first=times[1], last=times[2], owed=owed, violations=violations, first_violation=RULES[rule],
             errors=dict(zip(_ERRORS, map(int, errors), strict=True)), log=self._lib.dram_log(self._handle).decode().splitlines(),
-            stuck=stuck, total_clocks=clock, seconds=seconds, offered=index, is_read=~requests.write,
+            stuck=stuck, offered=index, answered=index - in_flight, memory_total=memory_clock, total_clocks=clock, seconds=seconds,
+            is_read=~requests.write,
         )
 
     def __enter__(self):
