@@ -193,8 +193,10 @@ def ppa(
 
 @app.command()
 def bench(
-    only: Annotated[str | None, typer.Option("--only", metavar="WHAT", help="gemm, numerics, speed or ppa; all without it.")] = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="WHAT", help="gemm, numerics, speed, dram or ppa; all without it.")] = None,
     liberty: Annotated[Path | None, typer.Option("--liberty", metavar="FILE", help="Cells for ppa: a .lib or .lib.gz file.")] = None,
+    traces: Annotated[Path | None, typer.Option("--traces", metavar="DIR", help="Write the request traces of dram, and stop.")] = None,
+    long: Annotated[bool, typer.Option("--long", help="dram: also ten million clocks on each of several timing sets.")] = False,
     config: Config = "small",
     json_to: Json = None,
 ):
@@ -202,7 +204,7 @@ def bench(
     chosen = _config(config)
     from gcu.bench import bench as command
 
-    command(only, chosen, liberty=liberty, json_to=json_to)
+    command(only, chosen, liberty=liberty, traces=traces, long=long, json_to=json_to)
 
 
 def main():

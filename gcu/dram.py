@@ -101,9 +101,8 @@ def judge(result: Checked):
     found, report = result.measurement, result.report
     wrong = sum(found.errors.values())
     if found.stuck:
-        raise CheckFailed(
-            f"nothing has moved for long: {found.offered:,} requests were taken, {found.offered - found.answered:,} of them have no response"
-        )
+        missing = found.offered - found.answered
+        raise CheckFailed(f"nothing has moved for long: {found.offered:,} requests were taken, {missing:,} of them have no response")
     if wrong:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in found.errors.items() if count)
         raise CheckFailed(f"{kinds}; first: {found.log[0]}")

@@ -20,7 +20,8 @@ _BLOCK = 1 << 22
 
 def read_requests(stream: BinaryIO, name: str, memory: int) -> Requests:
     """The requests of a file, in a memory of so many bytes. Raises :class:`BadInput` with the number of the first bad line."""
-    writes, addresses = [], []
+    writes: list[np.ndarray] = []
+    addresses: list[np.ndarray] = []
     line, rest = 1, b""
     while data := stream.read(_BLOCK):
         block = rest + data

@@ -8,7 +8,7 @@ __all__ = ["Command", "read_commands"]
 
 
 class Command(NamedTuple):
-    """A line of a command trace. `time` is in memory clocks (an ACT's first), `bank` 0 to 15 with the group in the low bits; -1: no meaning."""
+    """A line of a command trace: `time` in memory clocks (an ACT's first), `bank` 0 to 15 (group in the low bits), -1 without a meaning."""
 
     time: int
     name: str

@@ -12,7 +12,7 @@ import numpy as np
 from rtl.memory.address import ATOM_BYTES, BANKS, COLUMNS, AddressMap
 from sim.dram.requests import Requests
 
-__all__ = ["PATTERNS", "Pattern"]
+__all__ = ["PATTERNS", "Pattern", "mixture"]
 
 _LINE = 2 * ATOM_BYTES
 #: Bytes of all banks' rows of one number: consecutive addresses.
@@ -116,3 +116,32 @@ PATTERNS = {
         Pattern("stride_64k", "stride 64 KiB, 64 B read", _stride(64 << 10), atoms=2),
     )
 }
+
+
+def mixture(count: int, memory: int, seed: int) -> Requests:
+    """Everything that users do and what no benchmark has: pieces of all patterns, of 50 to 5000 requests and from anywhere, and between
+    them storms on a few atoms, on the rows of one bank, and on one bank group, reads and writes in any proportion."""
+    rng = np.random.default_rng(seed)
+    atoms, hashed = memory // ATOM_BYTES, AddressMap(memory // _ROW_BYTES)
+    makers = [pattern.make for pattern in PATTERNS.values()]
+    writes, places, made = [], [], 0
+    while made < count:
+        length = int(min(rng.integers(50, 5000), count - made))
+        kind = int(rng.integers(len(makers) + 3))
+        written = rng.random(length) < rng.choice([0.0, 0.1, 0.5, 0.9, 1.0])
+        if kind < len(makers):
+            piece = makers[kind](length, memory, int(rng.integers(1 << 31)))
+            shift = int(rng.integers(atoms)) & ~1
+            written, chosen = piece.write, (piece.atom.astype(np.int64) + shift) % atoms
+        elif kind == len(makers):
+            chosen = rng.choice(rng.integers(0, atoms, int(rng.integers(1, 9))), length)
+        else:
+            bank = int(rng.integers(BANKS))
+            banks = [bank] if kind == len(makers) + 1 else [bank & 3 | 4 * k for k in range(4)]
+            rows = rng.integers(0, hashed.rows, int(rng.integers(2, 40)))
+            some = zip(rng.choice(banks, length), rng.choice(rows, length), rng.integers(0, COLUMNS, length), strict=True)
+            chosen = np.array([hashed.atom(*map(int, place)) for place in some])
+        writes.append(written)
+        places.append(chosen)
+        made += length
+    return Requests(np.concatenate(writes), np.concatenate(places))

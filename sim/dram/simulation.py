@@ -17,9 +17,10 @@ from sim.hbm.parameters import DEVICE, RULES
 from sim.native.harness import build
 from sim.tools import ToolError
 
-__all__ = ["Measurement", "library", "simulate"]
+__all__ = ["SOURCE", "Measurement", "library", "simulate"]
 
-_SOURCE = Path(__file__).with_name("driver.cpp")
+#: The C++ of the driver.
+SOURCE = Path(__file__).with_name("driver.cpp")
 
 _WINDOW = (
     "begin", "clocks", "memory_begin", "memory_clocks", "reads", "writes", "bus_reads", "bus_writes", "bank_refreshes", "all_refreshes",
@@ -122,7 +123,7 @@ class Measurement:
 
 def library(config: ChipConfig, timing: TimingSet) -> Path:
     """The built design. Raises :class:`ToolError`."""
-    return build(dram_text(config, timing), [DEVICE], top=TOP, harness=_SOURCE, traced=False)
+    return build(dram_text(config, timing), [DEVICE], top=TOP, harness=SOURCE, traced=False)
 
 
 def simulate(
