@@ -26,9 +26,10 @@ from sim.numerics.backends import Runner
 from sim.numerics.operation import Dot, Fma
 from sim.tools import ToolError, build_folder
 
-__all__ = ["GROUPS", "Figure", "bench", "dot_figures", "fma_figures"]
+__all__ = ["BARS", "GROUPS", "Figure", "bench", "dot_figures", "fma_figures"]
 
-_BARS = Path(__file__).parent / "bars.toml"
+#: The file of the bars.
+BARS = Path(__file__).parent / "bars.toml"
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def bench(
     for option, given in (("--traces", traces is not None), ("--long", long)):
         if given and only not in (None, "dram"):
             raise BadInput(f"{option}: belongs to dram, not to {only}")
-    bars = tomllib.loads(_BARS.read_text())
+    bars = tomllib.loads(BARS.read_text())
     if traces is not None:
         check_writable("--traces", traces, folder=True)
         DramBench(bars["dram"], config).write_traces(traces)

@@ -17,6 +17,7 @@ from rtl.config import ChipConfig
 from rtl.memory.timing import TimingError, TimingSet
 from sim.dram.requests import Requests
 from sim.dram.simulation import Measurement, library, simulate
+from sim.dram.system import ID_BITS
 from sim.hbm.checker import Report, check
 from sim.tools import ToolError, build_folder, verilator_version
 
@@ -57,7 +58,7 @@ def dram(
     if config is None:
         config = dataclasses.replace(ChipConfig.load("small"), dram_rows=FULL_ROWS)
     chosen = timing_of(config.dram_timing if timing is None else timing)
-    _check_options(clocks, stall, outstanding, window)
+    _check_options(clocks, stall, identifiers, outstanding, window)
     for option, path in (("--commands", commands), ("--png", picture), ("--json", json_to)):
         check_writable(option, path)
     with _opened(trace) as stream:
@@ -141,11 +142,13 @@ def distribution(latency: np.ndarray) -> dict:
     return {"mean": round(float(latency.mean()), 2), "p50": int(p50), "p99": int(p99), "max": int(latency.max())}
 
 
-def _check_options(clocks: int | None, stall: float, outstanding: int | None, window: tuple[int, int] | None):
+def _check_options(clocks: int | None, stall: float, identifiers: int | None, outstanding: int | None, window: tuple[int, int] | None):
     if clocks is not None and clocks < 1:
         raise BadInput(f"--clocks: {clocks} is not positive")
     if not 0 <= stall <= 0.95:
         raise BadInput(f"--stall: {stall} is not a share from 0 to 0.95")
+    if identifiers is not None and not 1 <= identifiers <= 1 << ID_BITS:
+        raise BadInput(f"--ids: {identifiers} is not 1 to {1 << ID_BITS}")
     if outstanding is not None and outstanding < 1:
         raise BadInput(f"--outstanding: {outstanding} is not positive")
     if window is not None and not 0 <= window[0] < window[1]:

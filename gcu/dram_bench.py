@@ -41,7 +41,8 @@ class Row:
         return {
             "pattern": self.pattern, "percent_of_peak": round(found.percent_of_peak, 3), "bus_percent": round(found.bus_percent, 3),
             "goal": self.goal, "bound": round(self.bound, 2), **self.baselines,
-            "owed": found.owed, "worst_bank_owed": self.result.report.owed, "refreshes": self.result.report.refreshes, "violations": self.result.violations, "errors": sum(found.errors.values()),
+            "owed": found.owed, "worst_bank_owed": self.result.report.owed, "refreshes": self.result.report.refreshes,
+            "violations": self.result.violations, "errors": sum(found.errors.values()),
             "latency_mean": round(float(latency.mean()), 1) if len(latency) else None,
             "latency_max": int(latency.max()) if len(latency) else None,
             "clocks_per_second": round(found.total_clocks / found.seconds), "data_bus": found.data_bus,

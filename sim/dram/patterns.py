@@ -51,28 +51,30 @@ def _sequential(reads: int, writes: int):
     return make
 
 
-def _copy(distance: Callable[[int], int]):
-    """A line of A is read, then the same line of B = A + distance is written; A begins at 0, and again when it reaches 4 MiB or B."""
+def _copy(place: Callable[[int], tuple[int, int]]):
+    """A line of A is read, then the same line of B is written. A begins at 0; `place` gives where B begins and the bytes of each."""
 
     def make(count: int, memory: int, seed: int) -> Requests:
-        offset = distance(memory)
-        pairs = np.arange((count + 3) // 4) % (min(offset, 1 << 22) // _LINE)
+        offset, size = place(memory)
+        pairs = np.arange((count + 3) // 4) % (size // _LINE)
         lines = (pairs[:, None] + [0, offset // _LINE]).reshape(-1)
         return _lines(lines, np.arange(len(lines)) % 2 == 1, count)
 
     return make
 
 
-def _half(memory: int) -> int:
-    """B is the upper half of the memory. The hash moves it to other banks than A at any time."""
-    return memory // 2
+def _half(memory: int) -> tuple[int, int]:
+    """B is the upper half of the memory: the hash keeps each of its lines in another bank than A's."""
+    return memory // 2, memory // 2
 
 
-def _same_bank(memory: int) -> int:
-    """The largest distance, of rows only, at which the hash leaves each line in its bank: A and B always meet in one bank, in two rows."""
+def _same_bank(memory: int) -> tuple[int, int]:
+    """B lies some rows higher, at a distance that the hash doesn't see: each of its lines is in the bank of A's, in another row. Of such
+    distances the one with the most zeros at its end, below which A lies, so that no carry disturbs the hash."""
     rows = memory // _ROW_BYTES
     hashed = AddressMap(rows)
-    return _ROW_BYTES * max(row for row in range(1, rows) if not hashed.hash(row) and row & -row >= min(256, rows // 16))
+    row = max((row for row in range(1, rows) if not hashed.hash(row)), key=lambda row: (row & -row, row))
+    return _ROW_BYTES * row, _ROW_BYTES * (row & -row)
 
 
 def _random(line_atoms: int, written: float):
