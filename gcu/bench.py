@@ -178,7 +178,7 @@ def _dram(bars: dict, config: ChipConfig, rows: list[Row], long: bool) -> Iterat
         limit = first + bar["first_data"] if kind == "closed bank" else None
         yield Figure("dram", f"idle read, {kind}: address to first data", clocks, "clocks", limit, "<=")
     slowest = min(speeds, key=speeds.get)
-    yield Figure("dram", f"simulated clocks a second, slowest: {slowest}", speeds[slowest], "clocks/s", bar["clocks_per_second"])
+    yield Figure("dram", f"simulated clocks a CPU second, slowest: {slowest}", speeds[slowest], "clocks/s", bar["clocks_per_second"])
     if long:
         for name, result in bench.long():
             found = result.measurement

@@ -216,7 +216,7 @@ def _print(report: dict, json_to: str | None):
     answer.print(
         f"{report['violations']} violations (device {report['device_violations']}, checker {report['checker_violations']}), "
         f"{sum(report['errors'].values())} wrong bytes or responses; {report['simulator']}, "
-        f"{report['clocks_per_second'] or 0:,} clocks a second"
+        f"{report['clocks_per_second'] or 0:,} clocks a CPU second"
     )
     for path in (report.get("commands_file"), report.get("picture")):
         if path:

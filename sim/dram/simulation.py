@@ -63,7 +63,7 @@ class Measurement:
     memory_begin, memory_total
         Memory clocks from reset to the window's begin, as the command trace counts them, and to the end of the run.
     total_clocks, seconds
-        Clocks of the whole run, and its time.
+        Clocks of the whole run, and its CPU time.
     causes
         What the data bus did with each memory clock of the run, by the controller's own counters, where it has them.
     """
@@ -154,12 +154,12 @@ def simulate(
         raise ValueError("the trace holds no requests")
     with _Driver(built or library(config, timing), identifiers, round(65536 * stall), seed, commands) as driver:
         driver.load(requests, clocks or 0, outstanding or len(requests), _settle(timing))
-        begin, done = time.perf_counter(), 0
+        begin, done = time.process_time(), 0
         while not (state := driver.run(_SLICE)):
             done += _SLICE
             if progress:
                 progress(done)
-        seconds = time.perf_counter() - begin
+        seconds = time.process_time() - begin
         return driver.measurement(requests, timing, stuck=state == 2, seconds=seconds)
 
 
