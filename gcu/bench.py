@@ -173,6 +173,7 @@ def _dram(bars: dict, config: ChipConfig, rows: list[Row], long: bool) -> Iterat
         yield Figure("dram", row.title, round(found.percent_of_peak, 2), "% of peak", row.goal)
     cost = bench.refresh_cost(rows[0].result.measurement.percent_of_peak)
     yield Figure("dram", "sequential read: what refresh by bank costs", round(cost, 2), "points", bar["refresh_cost"], "<=")
+    yield Figure("dram", "sequential read with refresh of all banks at once", round(bench.all_bank(), 2), "% of peak")
     first = bench.timing.RL + bench.timing.tRCDRD
     for kind, clocks in bench.latency().items():
         limit = first + bar["first_data"] if kind == "closed bank" else None

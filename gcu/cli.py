@@ -152,6 +152,7 @@ def numerics(
 def dram(
     trace: Annotated[str, typer.Option("--trace", metavar="FILE", help="Requests, 'R 0xADDRESS' or 'W 0xADDRESS' a line; - for stdin.")],
     timing: Annotated[str | None, typer.Option("--timing", metavar="NAME or FILE.toml", help="Timing set; the configuration's.")] = None,
+    refresh: Annotated[str, typer.Option("--refresh", help="per-bank, or all-bank: all banks at once.")] = "per-bank",
     commands: Annotated[Path | None, typer.Option("--commands", metavar="FILE", help="Write the DRAM command trace.")] = None,
     clocks: Annotated[int | None, typer.Option("--clocks", metavar="N", help="Measure N clocks; the whole trace without it.")] = None,
     stall: Annotated[float, typer.Option("--stall", metavar="SHARE", help="Share of clocks in which responses are not taken.")] = 0.0,
@@ -173,7 +174,7 @@ def dram(
     window = None if first is None or last is None else (first, last)
     command(
         trace, chosen, timing=timing, commands=commands, clocks=clocks, seed=seed, stall=stall, identifiers=identifiers,
-        outstanding=outstanding, picture=picture, window=window, json_to=json_to,
+        outstanding=outstanding, picture=picture, window=window, refresh=refresh, json_to=json_to,
     )
 
 

@@ -23,6 +23,9 @@ from sim.tools import ToolError, build_folder, verilator_version
 
 __all__ = ["FULL_ROWS", "Checked", "checked", "dram", "judge", "report_of", "timing_of"]
 
+#: What `--refresh` names.
+REFRESH = ("per-bank", "all-bank")
+
 #: Rows of a whole pseudo-channel: 512 MiB.
 FULL_ROWS = 32768
 
@@ -51,13 +54,15 @@ def timing_of(name: str) -> TimingSet:
 def dram(
     trace: str, config: ChipConfig | None, *, timing: str | None = None, commands: Path | None = None, clocks: int | None = None,
     seed: int = 1, stall: float = 0.0, identifiers: int | None = None, outstanding: int | None = None, picture: Path | None = None,
-    window: tuple[int, int] | None = None, json_to: str | None = None,
+    window: tuple[int, int] | None = None, refresh: str = "per-bank", json_to: str | None = None,
 ) -> dict:
     """Runs a trace; raises :class:`CheckFailed` where a byte is wrong, a rule broken, or nothing moves. Without `config` the memory is a
     whole pseudo-channel at the bus of `small`."""
     if config is None:
         config = dataclasses.replace(ChipConfig.load("small"), dram_rows=FULL_ROWS)
     chosen = timing_of(config.dram_timing if timing is None else timing)
+    if refresh not in REFRESH:
+        raise BadInput(f"--refresh: {refresh!r} is not one of {', '.join(REFRESH)}")
     _check_options(clocks, stall, identifiers, outstanding, window)
     for option, path in (("--commands", commands), ("--png", picture), ("--json", json_to)):
         check_writable(option, path)
@@ -67,9 +72,10 @@ def dram(
     with _command_file(commands) as path:
         result = checked(
             requests, config, chosen, path, clocks=clocks, seed=seed, stall=stall, outstanding=outstanding,
-            **({} if identifiers is None else {"identifiers": identifiers}),
+            refresh_all=refresh == "all-bank", **({} if identifiers is None else {"identifiers": identifiers}),
         )
-        report = report_of(result, config, chosen) | {"trace": name, "requests": len(requests), "seed": seed, "stall": stall}
+        asked = {"trace": name, "requests": len(requests), "seed": seed, "stall": stall, "refresh": refresh}
+        report = report_of(result, config, chosen) | asked
         if commands:
             report["commands_file"] = str(commands)
         if picture and not result.measurement.stuck:
@@ -87,7 +93,7 @@ def checked(requests: Requests, config: ChipConfig, timing: TimingSet, commands:
     try:
         with progress("building") as update:
             update(0)
-            built = library(config, timing)
+            built = library(config)
         with progress("clocks", options.get("clocks")) as update:
             measurement = simulate(requests, config, timing, commands=commands, progress=update, built=built, **options)
     except ToolError as error:
@@ -124,7 +130,7 @@ def report_of(result: Checked, config: ChipConfig, timing: TimingSet) -> dict:
         "percent_of_peak": round(found.percent_of_peak, 3), "bus_percent": round(found.bus_percent, 3),
         "gigabytes_per_second": round(found.percent_of_peak / 100 * 16 / float(timing.tCK), 3),
         "read_latency": distribution(found.latency("last")), "first_beat_latency": distribution(found.latency("first")),
-        "data_bus": found.data_bus, "commands": dict(report.commands),
+        "data_bus": found.causes, "commands": dict(report.commands),
         "refreshes": report.refreshes, "refreshes_owed": {"banks": found.owed, "worst_bank": report.owed},
         "violations": result.violations, "device_violations": found.violations, "checker_violations": len(report.violations),
         "broken": [f"{each.rule} at {each.time}: {each.text}" for each in report.violations[:20]],

@@ -45,7 +45,7 @@ class Row:
             "violations": self.result.violations, "errors": sum(found.errors.values()),
             "latency_mean": round(float(latency.mean()), 1) if len(latency) else None,
             "latency_max": int(latency.max()) if len(latency) else None,
-            "clocks_per_second": round(found.total_clocks / found.seconds), "data_bus": found.data_bus,
+            "clocks_per_second": round(found.total_clocks / found.seconds), "data_bus": found.causes,
         }
 
 
@@ -99,6 +99,10 @@ class DramBench:
         rare = dataclasses.replace(t, name="rare refresh", tREFIsb=4095, tREFI=16 * 4095)
         without = self._run(self.requests("seq_read"), rare, clocks=self.bars["clocks"]).measurement.percent_of_peak
         return (without - percent) / (1 - t.tREFIsb / rare.tREFIsb)
+
+    def all_bank(self) -> float:
+        """Percent of peak of a sequential read with refresh of all banks at once."""
+        return self._run(self.requests("seq_read"), self.timing, clocks=self.bars["clocks"], refresh_all=True).measurement.percent_of_peak
 
     def long(self) -> Iterator[tuple[str, Checked]]:
         """A mixture of everything, for many clocks on each of several timing sets."""

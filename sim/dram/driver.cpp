@@ -6,6 +6,7 @@
 // Scoreboard: each write has bytes of its own, made of its number. A read may return what a write left whose address was taken before the
 // read's last beat, unless another write certainly replaced it: one that was taken after the former had settled, and had settled itself
 // before the read's address was taken. A write settles with its response, or with the end of a read that saw it.
+#include <algorithm>
 #include <cinttypes>
 #include <cstdarg>
 #include <cstdint>
@@ -97,11 +98,15 @@ struct Sim {
     uint32_t* head = nullptr;
     std::vector<uint32_t> older, settled;
     uint64_t oldest_read = 0;
-    uint8_t* memory = nullptr;
-    uint64_t atoms = 0;
+    // The device's storage (sim/hbm/storage.sv): place + 1 in the pool of each page of 32 atoms, and the pool.
+    uint32_t *page = nullptr, *used = nullptr, *check = nullptr;
+    uint64_t* memory = nullptr;
 
     Window window{};
     bool started = false, open = false;
+    uint32_t causes_at = 0;  // where the controller counts what the data bus did, by cause
+    std::vector<uint32_t> causes;
+    size_t cause = ~size_t(0);  // the one that is being read
     bool offered = false;  // and not taken yet: an offer is not taken back
     uint64_t errors[ERRORS] = {};
     std::string log;
@@ -122,8 +127,18 @@ struct Sim {
         log += '\n';
     }
 
+    // Behind the window, a clock for each: the data of a read follow in the next clock.
+    void read_causes() {
+        if (cause > causes.size()) return;
+        if (cause) causes[cause - 1] = top->registers___05Fread___05Fdata;
+        top->registers___05Fread___05Fvalid = cause < causes.size();
+        top->registers___05Fread___05Faddress = (causes_at >> 2) + cause;
+        ++cause;
+    }
+
     // The edge that ends a clock. Inputs have been set and outputs been looked at before.
     void edge() {
+        read_causes();
         if (top->enable && !top->rst) {
             ++memory_clock;
             bank_refreshes += top->row_operation == 4;
@@ -149,6 +164,7 @@ struct Sim {
 
     void close() {
         open = false;
+        cause = 0;
         window.clocks = clock - window.begin;
         window.reads = reads.done;
         window.writes = writes.done;
@@ -241,6 +257,8 @@ struct Sim {
         ++w.done;
         --in_flight;
     }
+
+    uint64_t place(uint32_t a) const { return 32ull * (page[a >> 5] - 1) + (a & 31); }
 
     // One clock: inputs, outputs, edge.
     void step(bool stopped) {
@@ -359,13 +377,48 @@ int dram_wait(Sim* sim, uint64_t clocks) {
     return sim->top->ready;
 }
 
-// Takes a trace of `count` requests, whose arrays the caller keeps, and loads every atom of it through the back door.
+// A write to a register of the controller, by byte address; 1 if it is refused.
+int dram_write(Sim* sim, uint32_t address, uint32_t value) {
+    auto& top = *sim->top;
+    top.registers___05Fwrite___05Fvalid = 1;
+    top.registers___05Fwrite___05Faddress = address >> 2;
+    top.registers___05Fwrite___05Fdata = value;
+    top.registers___05Fwrite___05Fstrobe = 15;
+    top.eval();
+    const int error = top.registers___05Fwrite___05Ferror;
+    sim->idle();
+    top.registers___05Fwrite___05Fvalid = 0;
+    return error;
+}
+
+// The initial contents of atoms, four words each.
+void dram_contents(uint64_t count, const uint32_t* atom, uint64_t* words) {
+    for (uint64_t k = 0; k < count; ++k) fill(INITIAL + atom[k], words + 4 * k);
+}
+
+// Puts atoms with their check bits into the device. It has room for all: a page for each of the channel.
+void dram_store(Sim* sim, uint32_t* page, uint32_t* used, uint64_t* memory, uint32_t* check, uint64_t count, const uint32_t* atom,
+                const uint64_t* words, const uint32_t* bits) {
+    sim->page = page;
+    sim->used = used;
+    sim->memory = memory;
+    sim->check = check;
+    for (uint64_t k = 0; k < count; ++k) {
+        auto& place = page[atom[k] >> 5];
+        if (!place) place = ++*used;
+        std::memcpy(memory + 4 * sim->place(atom[k]), words + 4 * k, ATOM);
+        check[sim->place(atom[k])] = bits[k];
+    }
+}
+
+// Takes a trace of `count` requests, whose arrays the caller keeps, on a channel of `atoms`; each atom of it has its initial contents.
 // `limit` clocks are measured, or the whole trace; `most` requests are in flight; nothing may rest for more than `patience` clocks;
 // at the end the device must see no column command for `settle` clocks.
-void dram_load(Sim* sim, uint8_t* memory, uint64_t atoms, uint64_t count, const uint8_t* write, const uint32_t* atom, uint32_t* accepted,
-               uint32_t* first, uint32_t* last, uint64_t limit, uint64_t most, uint64_t patience, uint64_t settle) {
-    sim->memory = memory;
-    sim->atoms = atoms;
+void dram_load(Sim* sim, uint64_t atoms, uint64_t count, const uint8_t* write, const uint32_t* atom, uint32_t* accepted,
+               uint32_t* first, uint32_t* last, uint64_t limit, uint64_t most, uint64_t patience, uint64_t settle, uint32_t causes_at,
+               uint64_t causes) {
+    sim->causes_at = causes_at;
+    sim->causes.assign(causes, 0);
     sim->count = count;
     sim->write = write;
     sim->atom = atom;
@@ -379,11 +432,6 @@ void dram_load(Sim* sim, uint8_t* memory, uint64_t atoms, uint64_t count, const 
     sim->head = static_cast<uint32_t*>(std::calloc(atoms, sizeof(uint32_t)));
     sim->older.assign(count + 1, 0);
     sim->settled.assign(count + 1, NEVER);
-    for (uint64_t k = 0; k < count; ++k) {
-        uint64_t words[4];
-        fill(INITIAL + atom[k], words);
-        std::memcpy(memory + uint64_t(ATOM) * atom[k], words, ATOM);
-    }
 }
 
 int dram_run(Sim* sim, uint64_t clocks) { return sim->run(clocks); }
@@ -394,14 +442,14 @@ void dram_compare(Sim* sim) {
         const uint32_t a = sim->atom[k];
         if (sim->write[k] && sim->head[a] != k + 1) continue;  // once an atom
         if (!sim->write[k] && (sim->head[a] || !sim->accepted[k])) continue;
-        uint64_t words[4];
-        std::memcpy(words, sim->memory + uint64_t(ATOM) * a, ATOM);
+        const uint64_t* words = sim->memory + 4 * sim->place(a);
         if (!sim->legal(a, sim->clock, words))
             sim->report(CONTENTS, "at the end 0x%" PRIx64 " holds %s", uint64_t(a) * ATOM, sim->name(words).c_str());
     }
 }
 
-void dram_result(Sim* sim, uint64_t* window, uint64_t* errors, uint64_t* state) {
+void dram_result(Sim* sim, uint64_t* window, uint64_t* errors, uint64_t* state, uint32_t* causes) {
+    std::copy(sim->causes.begin(), sim->causes.end(), causes);
     std::memcpy(window, &sim->window, sizeof sim->window);
     std::memcpy(errors, sim->errors, sizeof sim->errors);
     state[0] = sim->clock;

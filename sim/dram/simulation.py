@@ -3,17 +3,20 @@
 import ctypes
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from rtl.config import ChipConfig
+from rtl.isa import MemoryControl, MemoryRegister
 from rtl.memory.address import ATOM_BYTES
+from rtl.memory.interface import BusCause
 from rtl.memory.timing import TimingSet
 from sim.dram.requests import Requests
-from sim.dram.system import DEVICE_SCOPE, ID_BITS, TOP, dram_text
-from sim.hbm.parameters import DEVICE, RULES
+from sim.dram.system import ID_BITS, STORAGE_SCOPE, TOP, dram_text
+from sim.hbm.parameters import DEVICE_SOURCES, RULES, timing_plusargs
+from sim.hbm.secded import check_bits
 from sim.native.harness import build
 from sim.tools import ToolError
 
@@ -65,7 +68,8 @@ class Measurement:
     total_clocks, seconds
         Clocks of the whole run, and its CPU time.
     causes
-        What the data bus did with each memory clock of the run, by the controller's own counters, where it has them.
+        What the data bus did with each memory clock of the window, by the controller's own counters, which are read one after the other
+        at its end: they add up to it within a few clocks.
     """
 
     clocks: int
@@ -92,7 +96,7 @@ class Measurement:
     total_clocks: int
     seconds: float
     is_read: np.ndarray
-    causes: dict[str, int] = field(default_factory=dict)
+    causes: dict[str, int]
 
     @property
     def percent_of_peak(self) -> float:
@@ -105,12 +109,6 @@ class Measurement:
         return 100 * 2 * (self.bus_reads + self.bus_writes) / self.memory_clocks if self.memory_clocks else 0.0
 
     @property
-    def data_bus(self) -> dict[str, int]:
-        """Memory clocks of the data bus: `causes`, or those of the window in which it was busy or idle."""
-        busy = {"read": 2 * self.bus_reads, "write": 2 * self.bus_writes}
-        return self.causes or {**busy, "idle": max(self.memory_clocks - sum(busy.values()), 0)}
-
-    @property
     def ok(self) -> bool:
         return not (self.violations or self.stuck or any(self.errors.values()))
 
@@ -121,14 +119,15 @@ class Measurement:
         return end[read] - self.accepted[read]
 
 
-def library(config: ChipConfig, timing: TimingSet) -> Path:
-    """The built design. Raises :class:`ToolError`."""
-    return build(dram_text(config, timing), [DEVICE], top=TOP, harness=SOURCE, traced=False)
+def library(config: ChipConfig) -> Path:
+    """The built design, for every timing set. Raises :class:`ToolError`."""
+    return build(dram_text(config), DEVICE_SOURCES, top=TOP, harness=SOURCE, traced=False)
 
 
 def simulate(
     requests: Requests, config: ChipConfig, timing: TimingSet, *, clocks: int | None = None, commands: Path | None = None,
     identifiers: int = 1 << ID_BITS, outstanding: int | None = None, stall: float = 0.0, seed: int = 1,
+    refresh_all: bool = False, device_timing: TimingSet | None = None,
     progress: Callable[[int], None] | None = None, built: Path | None = None,
 ) -> Measurement:
     """Runs a trace.
@@ -145,6 +144,10 @@ def simulate(
         Requests in flight at the most.
     stall, seed
         Share of clocks in which the responses' `ready` are low, drawn from the seed; above 0, now and then for 200 clocks.
+    refresh_all
+        All banks are refreshed together, not one by one.
+    device_timing
+        The device judges by another set: a deliberate fault.
     progress
         Called with the clocks done so far.
     built
@@ -152,7 +155,9 @@ def simulate(
     """
     if not len(requests):
         raise ValueError("the trace holds no requests")
-    with _Driver(built or library(config, timing), identifiers, round(65536 * stall), seed, commands) as driver:
+    plusargs = [*timing_plusargs(device_timing or timing), *([f"+hbm_trace={commands}"] if commands else [])]
+    with _Driver(built or library(config), identifiers, round(65536 * stall), seed, plusargs) as driver:
+        driver.start(timing, ecc=config.ecc, refresh_all=refresh_all)
         driver.load(requests, clocks or 0, outstanding or len(requests), _settle(timing))
         begin, done = time.process_time(), 0
         while not (state := driver.run(_SLICE)):
@@ -171,7 +176,7 @@ def _settle(timing: TimingSet) -> int:
 class _Driver:
     """The functions of `driver.cpp`."""
 
-    def __init__(self, path: Path, identifiers: int, stall: int, seed: int, commands: Path | None):
+    def __init__(self, path: Path, identifiers: int, stall: int, seed: int, plusargs: list[str]):
         self._lib = lib = ctypes.CDLL(str(path))
         number, pointer, text = ctypes.c_uint64, ctypes.c_void_p, ctypes.c_char_p
         lib.dram_create.restype = pointer
@@ -179,31 +184,60 @@ class _Driver:
         lib.dram_memory.restype = pointer
         lib.dram_memory.argtypes = [pointer, text, text, ctypes.POINTER(number), ctypes.POINTER(number)]
         lib.dram_wait.argtypes = [pointer, number]
-        lib.dram_load.argtypes = [pointer, pointer, number, number, *[pointer] * 5, number, number, number, number]
+        lib.dram_write.argtypes = [pointer, ctypes.c_uint32, ctypes.c_uint32]
+        lib.dram_contents.argtypes = [number, pointer, pointer]
+        lib.dram_store.argtypes = [*[pointer] * 5, number, pointer, pointer, pointer]
+        lib.dram_load.argtypes = [pointer, number, number, *[pointer] * 5, *[number] * 4, ctypes.c_uint32, number]
         lib.dram_run.argtypes = [pointer, number]
         lib.dram_compare.argtypes = [pointer]
-        lib.dram_result.argtypes = [pointer, pointer, pointer, pointer]
+        lib.dram_result.argtypes = [pointer] * 5
         lib.dram_log.restype = text
         lib.dram_log.argtypes = [pointer]
         lib.dram_destroy.argtypes = [pointer]
-        arguments = [TOP.encode(), *([f"+hbm_trace={commands}".encode()] if commands else [])]
+        arguments = [TOP.encode(), *(plusarg.encode() for plusarg in plusargs)]
         self._handle = lib.dram_create(len(arguments), (text * len(arguments))(*arguments), identifiers, stall, seed)
-        if not lib.dram_wait(self._handle, 10_000):
-            raise ToolError("the memory controller is not ready 10,000 clocks after reset")
+
+    def start(self, timing: TimingSet, *, ecc: bool, refresh_all: bool):
+        """Gives the controller its timing set, and starts it."""
+        for number, name in enumerate(timing.parameters()):
+            self._set(MemoryRegister.TIMING + 4 * number, getattr(timing, name))
+        bits = {MemoryControl.RUN: True, MemoryControl.ECC: ecc, MemoryControl.REFRESH_ALL: refresh_all}
+        self._set(MemoryRegister.CONTROL, sum(1 << bit for bit, wanted in bits.items() if wanted))
+        if not self._lib.dram_wait(self._handle, _PATIENCE):
+            raise ToolError(f"the memory controller is not ready {_PATIENCE:,} clocks after its start")
+        self._set(MemoryRegister.BUS, 0)
+
+    def _set(self, address: int, value: int):
+        if self._lib.dram_write(self._handle, address, value):
+            raise ToolError(f"the memory controller refuses {value} in register 0x{address:03x}")
+
+    def _array(self, name: str) -> tuple[int, int]:
+        """Address and bytes of an array of the device's storage."""
+        rows, size = ctypes.c_uint64(), ctypes.c_uint64()
+        found = self._lib.dram_memory(self._handle, STORAGE_SCOPE.encode(), name.encode(), ctypes.byref(rows), ctypes.byref(size))
+        if not found:
+            raise ToolError(f"the design has no array {name} at {STORAGE_SCOPE}")
+        return found, rows.value * size.value
 
     def load(self, requests: Requests, clocks: int, outstanding: int, settle: int):
-        rows, size = ctypes.c_uint64(), ctypes.c_uint64()
-        memory = self._lib.dram_memory(self._handle, DEVICE_SCOPE.encode(), b"mem", ctypes.byref(rows), ctypes.byref(size))
-        if not memory or size.value != ATOM_BYTES:
-            raise ToolError(f"the design has no memory of {ATOM_BYTES}-byte atoms at {DEVICE_SCOPE}")
-        if int(requests.atom.max()) >= rows.value:
-            raise ValueError(f"address 0x{ATOM_BYTES * int(requests.atom.max()):x} is beyond the {ATOM_BYTES * rows.value} bytes")
+        arrays = [self._array(name) for name in ("page", "pages_used", "mem", "check")]
+        atoms = arrays[0][1] // 4 * 32
+        if int(requests.atom.max()) >= atoms:
+            raise ValueError(f"address 0x{ATOM_BYTES * int(requests.atom.max()):x} is beyond the {ATOM_BYTES * atoms} bytes")
+        used = np.unique(requests.atom)
+        words = np.empty((len(used), ATOM_BYTES // 8), "<u8")
+        self._lib.dram_contents(len(used), used.ctypes.data, words.ctypes.data)
+        check = check_bits(words)
+        self._lib.dram_store(
+            self._handle, *(pointer for pointer, _ in arrays), len(used), used.ctypes.data, words.ctypes.data, check.ctypes.data,
+        )
         self._write = requests.write.astype(np.uint8)
         self._atom = requests.atom
         self._times = np.zeros((3, len(requests)), np.uint32)
         self._lib.dram_load(
-            self._handle, memory, rows.value, len(requests), self._write.ctypes.data, self._atom.ctypes.data,
+            self._handle, atoms, len(requests), self._write.ctypes.data, self._atom.ctypes.data,
             *(row.ctypes.data for row in self._times), clocks, outstanding, _PATIENCE, settle,
+            MemoryRegister.BUS, len(BusCause),
         )
 
     def run(self, clocks: int) -> int:
@@ -213,7 +247,8 @@ class _Driver:
         if not stuck:
             self._lib.dram_compare(self._handle)
         window, errors, state = np.zeros(len(_WINDOW), np.uint64), np.zeros(len(_ERRORS), np.uint64), np.zeros(6, np.uint64)
-        self._lib.dram_result(self._handle, window.ctypes.data, errors.ctypes.data, state.ctypes.data)
+        causes = np.zeros(len(BusCause), np.uint32)
+        self._lib.dram_result(self._handle, *(array.ctypes.data for array in (window, errors, state, causes)))
         seen = dict(zip(_WINDOW, map(int, window), strict=True))
         clock, index, in_flight, violations, rule, memory_clock = map(int, state)
         times = np.where(self._times, self._times.astype(np.int64) - seen.pop("begin"), -1)
@@ -222,7 +257,7 @@ class _Driver:
             **seen, accepted=times[0], first=times[1], last=times[2], owed=owed, violations=violations, first_violation=RULES[rule],
             errors=dict(zip(_ERRORS, map(int, errors), strict=True)), log=self._lib.dram_log(self._handle).decode().splitlines(),
             stuck=stuck, offered=index, answered=index - in_flight, memory_total=memory_clock, total_clocks=clock, seconds=seconds,
-            is_read=~requests.write,
+            is_read=~requests.write, causes={cause.name.lower(): int(causes[cause.value]) for cause in BusCause},
         )
 
     def __enter__(self):

@@ -1,13 +1,13 @@
 """The design that `gcu dram` runs: a memory controller with its device, and what its driver watches besides the AXI port."""
 
-from dataclasses import astuple
-
 from amaranth import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.bus.axi import AXI4
+from rtl.bus.registers import RegisterPort
 from rtl.config import ChipConfig
+from rtl.isa import MEMORY_BYTES
 from rtl.memory.controller import MemoryController
 from rtl.memory.dfi import ColumnOperation, RowOperation
 from rtl.memory.timing import TimingSet
@@ -15,21 +15,23 @@ from sim.hbm.parameters import HbmDevice
 from sim.verilog.cache import emitted
 from sim.verilog.emit import emit
 
-__all__ = ["DEVICE_SCOPE", "ID_BITS", "TOP", "DramSystem", "dram_text"]
+__all__ = ["ID_BITS", "STORAGE_SCOPE", "TOP", "DramSystem", "dram_text"]
 
 TOP = "dram"
 #: Where Verilator finds the device's arrays.
-DEVICE_SCOPE = "TOP.dram.device.hbm"
+STORAGE_SCOPE = "TOP.dram.device.hbm.storage"
 ID_BITS = 6
 
 
 class DramSystem(wiring.Component):
-    """One pseudo-channel. The device is found at `device.hbm` below the top.
+    """One pseudo-channel, of any timing set: the controller gets it through its registers, the device by plusargs.
 
     Members
     -------
     axi
         The controller's port.
+    registers
+        The controller's; it waits for its RUN.
     ready
         Requests are served.
     enable
@@ -40,20 +42,23 @@ class DramSystem(wiring.Component):
         As of :class:`HbmDevice`.
     """
 
-    def __init__(self, config: ChipConfig, timing: TimingSet):
-        self.config, self.timing = config, timing
+    def __init__(self, config: ChipConfig):
+        self.config = config
         super().__init__({
-            "axi": In(AXI4(32, config.bus_bytes, ID_BITS)), "ready": Out(1), "enable": Out(1),
+            "axi": In(AXI4(32, config.bus_bytes, ID_BITS, quality=True)),
+            "registers": In(RegisterPort((MEMORY_BYTES - 1).bit_length())), "ready": Out(1), "enable": Out(1),
             "row_operation": Out(RowOperation), "column_operation": Out(ColumnOperation),
             "violations": Out(32), "first_violation": Out(8),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.controller = controller = MemoryController(self.config, self.timing, ID_BITS)
-        m.submodules.device = device = HbmDevice(self.config, self.timing)
+        timing = TimingSet.load("P3200")
+        m.submodules.controller = controller = MemoryController(self.config, timing, id_bits=ID_BITS, autostart=False)
+        m.submodules.device = device = HbmDevice(self.config, timing, pages=self.config.channel_bytes // 1024)
         wiring.connect(m, controller.dfi, device.dfi)
-        wiring.connect(m, wiring.flipped(self.axi), controller.axi)
+        wiring.connect(m, wiring.flipped(self.registers), controller.registers)
+        wiring.connect(m, wiring.flipped(self.axi), controller.axi[0])
         m.d.comb += [
             self.ready.eq(controller.ready), self.enable.eq(controller.dfi.enable),
             self.row_operation.eq(controller.dfi.row.operation), self.column_operation.eq(controller.dfi.column.operation),
@@ -62,7 +67,6 @@ class DramSystem(wiring.Component):
         return m
 
 
-def dram_text(config: ChipConfig, timing: TimingSet) -> str:
+def dram_text(config: ChipConfig) -> str:
     """SystemVerilog of the design, top module :data:`TOP`."""
-    parameters = (config.bus_bytes, config.dram_rows, config.memory_clock, astuple(timing))
-    return emitted("dram", parameters, lambda: emit(DramSystem(config, timing), TOP).text)
+    return emitted("dram", config.to_dict(), lambda: emit(DramSystem(config), TOP).text)

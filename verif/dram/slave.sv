@@ -4,12 +4,25 @@
 /* verilator lint_off WIDTHTRUNC */
 /* verilator lint_off BLKSEQ */
 /* verilator lint_off DECLFILENAME */
-module slave_memory;
+module slave_storage;
+  reg [31:0] page [0:1023] /* verilator public_flat_rw */;  // every page has its place
+  reg [31:0] pages_used /* verilator public_flat_rw */;
   reg [255:0] mem [0:32767] /* verilator public_flat_rw */;
+  reg [31:0] check [0:32767] /* verilator public_flat_rw */;
+  integer k;
+  initial begin
+    for (k = 0; k < 1024; k = k + 1) page[k] = k + 1;
+    for (k = 0; k < 32768; k = k + 1) begin mem[k] = 0; check[k] = 0; end
+    pages_used = 1024;
+  end
+endmodule
+
+module slave_hbm;
+  slave_storage storage ();
 endmodule
 
 module slave_device;
-  slave_memory hbm ();
+  slave_hbm hbm ();
 endmodule
 
 module dram (
@@ -22,6 +35,9 @@ module dram (
     input axi__awvalid, output axi__awready,
     input [127:0] axi__wdata, input [15:0] axi__wstrb, input axi__wlast, input axi__wvalid, output axi__wready,
     output reg [5:0] axi__bid, output reg [1:0] axi__bresp, output reg axi__bvalid, input axi__bready,
+    input registers__write__valid, input [7:0] registers__write__address, input [31:0] registers__write__data,
+    input [3:0] registers__write__strobe, output registers__write__error,
+    input registers__read__valid, input [7:0] registers__read__address, output reg [31:0] registers__read__data,
     output ready, output enable, output reg [2:0] row_operation, output reg [2:0] column_operation,
     output reg [31:0] violations, output reg [7:0] first_violation
 );
@@ -56,11 +72,10 @@ module dram (
 
   assign ready = 1;
   assign enable = 1;
+  assign registers__write__error = registers__write__address == 65 && registers__write__data == 60;  // a WL that it doesn't take
   assign axi__arready = (tail[0] - head[0] < 30) && (tail[1] - head[1] < 30);
   assign axi__awready = write_tail - write_head < 20 && response_tail - response_head < 20;
   assign axi__wready = write_tail != write_head;
-
-  initial for (k = 0; k < 32768; k = k + 1) device.hbm.mem[k] = 0;
 
   always @(posedge clk)
     if (rst) begin
@@ -70,7 +85,8 @@ module dram (
     end else begin
       now = now + 1;
       column_operation <= 0;
-      if (late && now == late_due) begin device.hbm.mem[late_atom] = late_word; late = 0; end
+      registers__read__data <= registers__read__address;
+      if (late && now == late_due) begin device.hbm.storage.mem[late_atom] = late_word; late = 0; end
 
       // Read data: the queues take turns by the beat.
       if (!axi__rvalid || axi__rready) begin
@@ -80,7 +96,7 @@ module dram (
         if (head[q] != tail[q] && due[{q, head[q]}] <= now) begin
           one = reads[{q, head[q]}];
           fault = one[19:16];
-          if (!beat[q]) begin held[q] = device.hbm.mem[one[19:5]]; column_operation <= 1; end
+          if (!beat[q]) begin held[q] = device.hbm.storage.mem[one[19:5]]; column_operation <= 1; end
           axi__rvalid <= fault != SILENT;
           axi__rid <= fault == WRONG_ID ? one[37:32] + 6'd1 : one[37:32];
           axi__rresp <= fault == READ_ERROR ? 2 : 0;
@@ -119,9 +135,9 @@ module dram (
           atom = fault == ASTRAY ? one[19:5] ^ 15'd1 : one[19:5];
           if (fault == RULE) begin violations <= violations + 1; first_violation <= 8; end
           if (fault == STALE) begin
-            if (late) device.hbm.mem[late_atom] = late_word;
+            if (late) device.hbm.storage.mem[late_atom] = late_word;
             late = 1; late_atom = atom; late_word = {axi__wdata, low}; late_due = now + 300;
-          end else if (fault != LOST) device.hbm.mem[atom] = {axi__wdata, low};
+          end else if (fault != LOST) device.hbm.storage.mem[atom] = {axi__wdata, low};
           column_operation <= 3;
           responses[response_tail] = {one[37:32], fault};
           response_tail = response_tail + 6'd1;

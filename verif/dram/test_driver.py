@@ -1,15 +1,19 @@
 """The driver of request traces, on a memory with a fault for every way to be wrong: each one must be found, and named."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rtl.config import ChipConfig
+from rtl.isa import MemoryRegister
+from rtl.memory.interface import BusCause
 from rtl.memory.timing import TimingSet
 from sim.dram.requests import Requests
 from sim.dram.simulation import SOURCE, Measurement, simulate
 from sim.native.harness import build
+from sim.tools import ToolError
 
 CONFIG = ChipConfig.load("small")
 TIMING = TimingSet.load("P3200")
@@ -135,6 +139,14 @@ def test_seeds(slave):
     """The same seed gives the same clocks, another one others."""
     one, same, other = (run(slave, traffic(6, 3000), stall=0.3, seed=seed) for seed in (7, 7, 8))
     assert (one.last == same.last).all() and (one.last != other.last).any()
+
+
+def test_registers(slave):
+    """The counters of the data bus are read one by one (the slave answers with the word's number); a refused value ends the run."""
+    found = run(slave, traffic(1, 100))
+    assert found.causes == {cause.name.lower(): MemoryRegister.BUS // 4 + cause.value for cause in BusCause}
+    with pytest.raises(ToolError, match="the memory controller refuses 60 in register 0x104"):
+        simulate(traffic(1, 100), CONFIG, dataclasses.replace(TIMING, RL=60, WL=60), built=slave)
 
 
 def test_refusals(slave):
