@@ -137,11 +137,13 @@ class ServiceRegisters(wiring.Component):
         """A register that is read and written. Returns (its write is good, the value that it gets)."""
         hit, most = self._hit(address), (1 << len(register)) - 1 if most is None else most
         merged = Signal(32, name=f"merged_{int(address):03x}")
+        # A comparison that no value fulfils is one that Verilator warns of.
+        above, below = (merged > most if most < (1 << 32) - 1 else 0), (merged < least if least else 0)
         bad = Signal(name=f"bad_{int(address):03x}")
         # Whole fields of the bus, so that a value that is too wide is seen.
         m.d.comb += [
             merged.eq((register & ~self._strobe) | self._given),
-            bad.eq(hit & ((merged > most) | (merged < least) | (0 if refuses is None else refuses))),
+            bad.eq(hit & (above | below | (0 if refuses is None else refuses))),
         ]
         self._errors.append(bad)
         self._readable[int(address)] = register
