@@ -144,7 +144,8 @@ def test_window(trace, tmp_path):
 
 def test_refresh_of_all_banks(trace):
     """The other kind of refresh, for long enough to see some: idle reads, one at a time."""
-    answers = [gcu("dram", "--trace", trace, "--outstanding", 1, "--refresh", kind, "--json", "-").json for kind in ("per-bank", "all-bank")]
+    slowly = ("dram", "--trace", trace, "--outstanding", 1, "--json", "-")
+    answers = [gcu(*slowly, "--refresh", kind).json for kind in ("per-bank", "all-bank")]
     by_bank, together = (answer["commands"] for answer in answers)
     assert by_bank.get("REFSB", 0) > 16 and not by_bank.get("REFAB", 0)
     assert together.get("REFAB", 0) > 1 and not together.get("REFSB", 0)
