@@ -13,7 +13,7 @@ from sim.bench.bench import bench_design, bench_sources, memory_scope, probe_sco
 from sim.hbm.backdoor import BackDoor
 from sim.native.harness import Harness, build
 from sim.script import Script
-from sim.tools import verilator_version
+from sim.tools import ToolError, verilator_version
 from sim.workload import RECORD, Outcome, Workload
 
 __all__ = ["prepare", "run"]
@@ -109,12 +109,18 @@ def _pieces(config, address: int, size: int):
 
 
 def _write(config, memories: list, address: int, data: np.ndarray):
-    """A channel's chunks of a range follow each other there, so each channel is written at once."""
+    """A channel's chunks of a range follow each other there, so each channel is written at once.
+
+    Raises :class:`ToolError` where a device stores less than that.
+    """
     pieces: dict[int, list] = {}
     for channel, local, place, count in _pieces(config, address, len(data)):
         pieces.setdefault(channel, [local]).append(data[place : place + count])
     for channel, (local, *chunks) in pieces.items():
-        memories[channel].store(local, np.concatenate(chunks))
+        try:
+            memories[channel].store(local, np.concatenate(chunks))
+        except ValueError as error:
+            raise ToolError(f"channel {channel}: {error}") from None
 
 
 def _read(config, memories: list, address: int, size: int) -> bytes:

@@ -16,27 +16,27 @@ __all__ = ["MemorySystem"]
 
 
 class MemorySystem(wiring.Component):
-    """`ports` AXI ports, named `axi`, `axi1` and so on. `controller_timing` lets the controller work by another set than the device's: a
+    """`controller_timing` lets the controller work by another set than the device's: a
     deliberate fault."""
 
     def __init__(self, config: ChipConfig, controller_timing: TimingSet | None = None, *, ports: int = 1):
         self.config = config
         self.timing = TimingSet.load(config.dram_timing)
         self.controller_timing = controller_timing or self.timing
-        self.names = ["axi", *(f"axi{number}" for number in range(1, ports))]
+        self.ports = ports
         super().__init__({
-            **{name: In(AXI4(32, config.bus_bytes, 6, quality=True)) for name in self.names},
+            "axi": In(AXI4(32, config.bus_bytes, 6, quality=True)).array(ports),
             "registers": In(RegisterPort((MEMORY_BYTES - 1).bit_length())),
             "ready": Out(1), "violations": Out(32), "first_violation": Out(8),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.controller = controller = MemoryController(self.config, self.controller_timing, ports=len(self.names))
+        m.submodules.controller = controller = MemoryController(self.config, self.controller_timing, ports=self.ports)
         m.submodules.device = device = HbmDevice(self.config, self.timing)
         wiring.connect(m, controller.dfi, device.dfi)
-        for number, name in enumerate(self.names):
-            wiring.connect(m, wiring.flipped(getattr(self, name)), controller.axi[number])
+        for number, port in enumerate(self.axi):
+            wiring.connect(m, wiring.flipped(port), controller.axi[number])
         wiring.connect(m, wiring.flipped(self.registers), controller.registers)
         m.d.comb += [
             self.ready.eq(controller.ready), self.violations.eq(device.violations),

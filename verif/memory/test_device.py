@@ -47,7 +47,8 @@ def test_stored_flips(bench, tmp_path):
 
 @pytest.mark.parametrize("bits", (1, 2))
 def test_read_flips(bench, bits):
-    run(bench, "read_flips", ["+hbm_read_flips=5", f"+hbm_read_flip_bits={bits}", f"+hbm_seed={bench.seed}"], bits=bits, rate=5, reads=300)
+    plusargs = ["+hbm_read_flips=5", f"+hbm_read_flip_bits={bits}", f"+hbm_seed={bench.seed}"]
+    run(bench, "read_flips", plusargs, bits=bits, rate=5, reads=300, seed=bench.seed)
 
 
 def test_impossible_timing(bench):

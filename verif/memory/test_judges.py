@@ -25,7 +25,7 @@ ONE_JUDGE = {
 #: Rules that being early by a clock doesn't break, or not in every set: hand-made traces and the shuffled ones have them.
 STATES = {"tREFI", "ROUND", "OPEN", "CLOSED", "RANGE", "MODE", "COLUMN_BUS", "COMMAND", "DATA_BUS", "STORAGE"}
 #: Random timing sets of a quick run, and mutants of a rule in each.
-SETS = {"icarus": 2, "verilator": 10}
+SETS = {"icarus": 2, "verilator": 20}
 MUTANTS = 4
 
 
@@ -124,12 +124,14 @@ def off_by(timing: TimingSet, parameter: str, clocks: int) -> TimingSet:
 
 @pytest.mark.parametrize("parameter", [name for name in TimingSet.parameters() if name != "tREFIsb"])
 def test_fault(simulator, tmp_path, parameter):
-    """A judge whose value is one clock off is found out: too long, it names a rule in a legal trace; too short, it misses one."""
+    """A judge whose value is one clock off is found out: too strict, it names a rule in a legal trace; too lax, it misses one."""
     timing = TimingSet.load("F3200")
-    asked = [case for case in cases(timing, ROWS).values() if "device" in case.judges]
+    # Those of tREFI take longest by far.
+    asked = [case for case in cases(timing, ROWS).values() if "device" in case.judges and (case.rule != "tREFI" or parameter == "tREFI")]
     traces = [trace for case in asked for trace in (case.legal, case.illegal)]
     right = [rules for case in asked for rules in (frozenset(), case.broken)]
-    for clocks, which in ((1, slice(0, None, 2)), (-1, slice(1, None, 2))):
+    strict = -1 if parameter == "tREFI" else 1
+    for clocks, which in ((strict, slice(0, None, 2)), (-strict, slice(1, None, 2))):
         wrong = off_by(timing, parameter, clocks)
         device = [verdict.rules for verdict in play(simulator, wrong, traces, tmp_path)]
         assert device[which] != right[which], f"a device with {parameter} {clocks:+} is not found out"

@@ -1,6 +1,7 @@
 """The reads that wait for one bank, and its row."""
 
 from amaranth import Cat, EnableInserter, Module, Mux, Signal
+from amaranth.hdl import Assert
 from amaranth.lib.wiring import In, Out
 
 from rtl.common.once import EmitOnce
@@ -19,8 +20,8 @@ class BankReads(EmitOnce):
         Steps it.
     tick
         Half an age limit has passed: a read that has seen two of them has expired.
-    push, pushed, pushed_ticks
-        A read comes in, with the ticks that it has seen (thermometer); only with `room`.
+    push, pushed, pushed_ticks, pushed_urgent
+        A read comes in, with the ticks that it has seen (thermometer) and its class of service; only with `room`.
     take
         The candidate leaves.
     activate, act_row
@@ -39,6 +40,8 @@ class BankReads(EmitOnce):
         The oldest read has expired and is no hit.
     expired
         The oldest read has expired.
+    urgent, urgent_hit
+        An urgent read waits; one of the open row does.
     row, open_row
         Of the oldest read; the one that is open.
     holds
@@ -51,9 +54,10 @@ class BankReads(EmitOnce):
         self.depth = depth
         super().__init__({
             "enable": In(1), "tick": In(1),
-            "push": In(1), "pushed": In(waiting_read()), "pushed_ticks": In(2), "take": In(1),
+            "push": In(1), "pushed": In(waiting_read()), "pushed_ticks": In(2), "pushed_urgent": In(1), "take": In(1),
             "activate": In(1), "act_row": In(15), "close": In(1), "probe_row": In(15), "probe_column": In(5),
             "open": Out(1), "opening": Out(1), "any": Out(1), "room": Out(1), "hit": Out(1), "capped": Out(1), "expired": Out(1),
+            "urgent": Out(1), "urgent_hit": Out(1),
             "column": Out(5), "tag": Out(Tag), "row": Out(15), "open_row": Out(15), "holds": Out(1), "same_row": Out(1),
         })
 
@@ -65,13 +69,14 @@ class BankReads(EmitOnce):
         m = Module()
         depth = self.depth
         entries = [Signal(waiting_read(), name=f"entry{index}") for index in range(depth)]
-        valid, hits, seen, expired = (Signal(depth, name=name) for name in ("valid", "hits", "seen", "expired"))
+        valid, hits, seen, expired, urgent = (Signal(depth, name=name) for name in ("valid", "hits", "seen", "expired", "urgents"))
         open_row = self.open_row
 
         candidate = first(m, hits, "candidate")
         m.d.comb += [
             self.any.eq(valid[0]), self.room.eq(~valid[-1]), self.hit.eq(hits.any()), self.row.eq(entries[0].row),
             self.capped.eq(expired[0] & ~hits[0]), self.expired.eq(expired[0]),
+            self.urgent.eq(urgent.any()), self.urgent_hit.eq((urgent & hits).any()),
             Cat(self.column, self.tag).eq(pick(candidate, [Cat(entry.column, entry.tag) for entry in entries])),
             self.holds.eq(Cat(
                 valid[index] & (Cat(entry.column, entry.row) == Cat(self.probe_column, self.probe_row))
@@ -106,7 +111,10 @@ class BankReads(EmitOnce):
             valid.eq(left | tail),
             hits.eq(moved(matching) | (tail & pushed_hit.replicate(depth))),
             seen.eq(moved(seen_now) | (tail & self.pushed_ticks[0].replicate(depth))),
+            urgent.eq((moved(urgent) & left) | (tail & self.pushed_urgent.replicate(depth))),
             expired.eq(moved(expired_now) | (tail & self.pushed_ticks[1].replicate(depth))),
+            Assert(~self.push | ~left[-1], "there is room for the read"), Assert(~self.take | hits.any(), "the read that leaves hits"),
+            Assert(~self.activate | ~self.open, "no ACT of an open bank"), Assert(~self.close | ~self.opening, "no PRE with the ACT"),
             self.opening.eq(self.activate), self.open.eq((self.open | self.activate) & ~self.close),
         ]
         with m.If(self.activate):

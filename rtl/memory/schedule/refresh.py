@@ -1,6 +1,7 @@
 """When which bank is refreshed."""
 
 from amaranth import Module, Mux, Signal, signed
+from amaranth.hdl import Assert
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,7 +17,9 @@ class Refresh(wiring.Component):
 
     A bank without requests is refreshed in advance, up to `EARLY` bank refreshes: the one that was used last, since a stream has just left
     it and comes back to it last. From `FORCED` owed on, a bank with requests is taken if there is no other: its row serves what it has
-    for `DRAIN` clocks at most. `owed` counts bank refreshes: a bank's own debt is a sixteenth of it, and one round at most.
+    for `DRAIN` clocks at most. Where that does not keep up (a set with frequent refresh and long tRAS or tRP), no rows are opened from
+    `BEHIND` owed on until fewer than `FORCED` are. `owed` counts bank refreshes: a bank's own debt is a sixteenth of it, and one round
+    at most.
 
     Members
     -------
@@ -26,8 +29,8 @@ class Refresh(wiring.Component):
         Refresh all banks together, at each tREFI.
     tREFI, tREFIsb, tRFCsb
         Of the timing set.
-    requested, hit
-        Banks that a request waits for, and with one for their open row.
+    requested, hit, pressing
+        Banks that a request waits for; with one for their open row; with many.
     idle, idle_chosen, busy, busy_chosen
         Queries of :class:`rtl.memory.schedule.recency.Recency`.
     refreshed, all_refreshed
@@ -37,7 +40,9 @@ class Refresh(wiring.Component):
     close
         Banks whose rows serve nothing any more.
     all
-        A REFAB is due: no rows are to be opened.
+        A REFAB is due.
+    hold
+        No rows are to be opened: a REFAB is due, or banks one by one can't keep up.
     owed
         Bank refreshes due and not done, negative in advance.
     """
@@ -45,6 +50,7 @@ class Refresh(wiring.Component):
     EARLY = 64
     FORCED = 8
     DRAIN = 64
+    BEHIND = 48
 
     active: In(1)
     all_banks: In(1)
@@ -53,6 +59,7 @@ class Refresh(wiring.Component):
     tRFCsb: In(TIMER_BITS)
     requested: In(BANKS)
     hit: In(BANKS)
+    pressing: In(BANKS)
     idle: Out(BANKS)
     idle_chosen: In(BANKS)
     busy: Out(BANKS)
@@ -63,6 +70,7 @@ class Refresh(wiring.Component):
     forced: Out(1)
     close: Out(BANKS)
     all: Out(1)
+    hold: Out(1)
     owed: Out(signed(12))
 
     def elaborate(self, platform):
@@ -76,6 +84,8 @@ class Refresh(wiring.Component):
             Mux(due & (self.owed < 1024), Mux(self.all_banks, BANKS, 1), 0) - Mux(self.all_refreshed, BANKS, self.refreshed)
         )
         m.d.sync += self.owed.eq(self.owed + change)
+
+        m.d.sync += Assert(~self.refreshed | self.target.any(), "a REFSB has its bank")
 
         done = Signal(BANKS)
         after = Signal(BANKS)
@@ -94,26 +104,37 @@ class Refresh(wiring.Component):
         with m.Elif(self.refreshed):
             m.d.sync += done.eq(after)
 
-        quiet = Signal(BANKS)
+        quiet, calm = Signal(BANKS), Signal(BANKS)
         m.d.comb += [
             self.idle.eq(~done & ~self.requested),
-            quiet.eq(~done & ~self.hit), self.busy.eq(Mux(quiet.any(), quiet, ~done)),
+            quiet.eq(~done & ~self.hit), calm.eq(quiet & ~self.pressing),
+            self.busy.eq(Mux(calm.any(), calm, Mux(quiet.any(), quiet, ~done))),
         ]
         drain = Signal(range(self.DRAIN + 1))
         drained = drain == 0
         m.d.sync += drain.eq(drain - (~drained))
-        m.d.comb += self.close.eq(Mux(self.all, drained.replicate(BANKS), self.target & (self.forced & drained).replicate(BANKS)))
+        behind = Signal()
+        m.d.comb += self.hold.eq(self.all | behind)
+        with m.If(~self.active | self.all_banks | (self.owed < self.FORCED)):
+            m.d.sync += behind.eq(0)
+        with m.Elif(~behind & (self.owed >= self.BEHIND)):
+            m.d.sync += [behind.eq(1), drain.eq(self.DRAIN)]
+        m.d.comb += self.close.eq(Mux(self.hold, drained.replicate(BANKS), self.target & (self.forced & drained).replicate(BANKS)))
         dropped = ~self.forced & (self.target & self.requested).any()
         with m.If(self.refreshed | dropped | ~self.active | self.all_banks):
             m.d.sync += [self.target.eq(0), self.forced.eq(0)]
         with m.Elif(self.target.any()):
             with m.If(~self.forced & (self.owed >= self.FORCED)):
-                m.d.sync += [self.forced.eq(1), drain.eq(self.DRAIN)]
+                m.d.sync += self.forced.eq(1)
+                with m.If(~self.hold):
+                    m.d.sync += drain.eq(self.DRAIN)
         with m.Elif(gap.ready):
             with m.If(self.idle.any()):
                 m.d.sync += self.target.eq(Mux(early, self.idle_chosen, 0))
             with m.Elif(self.owed >= self.FORCED):
-                m.d.sync += [self.target.eq(self.busy_chosen), self.forced.eq(1), drain.eq(self.DRAIN)]
+                m.d.sync += [self.target.eq(self.busy_chosen), self.forced.eq(1)]
+                with m.If(~self.hold):
+                    m.d.sync += drain.eq(self.DRAIN)
 
         with m.If(self.all_refreshed | ~self.all_banks | ~self.active):
             m.d.sync += self.all.eq(0)

@@ -1,12 +1,21 @@
 """The row command of a clock."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Mux, Signal, Value
+from amaranth.hdl import Assert
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.memory.address import BANKS
 
 __all__ = ["RowChoice"]
+
+
+def _first_class(classes: list[Signal]) -> Value:
+    """The first of the sets that is not empty."""
+    chosen: Value = classes[-1]
+    for each in reversed(classes[:-1]):
+        chosen = Mux(each.any(), each, chosen)
+    return chosen
 
 
 class RowChoice(wiring.Component):
@@ -29,12 +38,14 @@ class RowChoice(wiring.Component):
         What timers allow, bank and channel together; `bank_rests` is `can_activate` of the bank alone.
     here, there, hits_here, hits_there
         Banks that requests of the present or the other direction wait for; and those with one for their open row that it may still serve.
+    pressing, pressing_there
+        Banks to open before others of the direction.
     idle
         Banks whose row nobody has used for long.
     target, forced
         The bank to refresh.
-    all, close_all
-        No rows are to be opened; all are to be closed. `refresh_all` is then wanted, if `all` is set.
+    all, hold, close_all
+        A REFAB is due; no rows are to be opened; all are to be closed.
     ready_all
         A REFAB may go out, for all banks.
     activating, activating_chosen, closing, closing_chosen
@@ -50,11 +61,11 @@ class RowChoice(wiring.Component):
     def __init__(self):
         vectors = (
             "open", "opening", "can_activate", "bank_rests", "can_refresh", "can_precharge", "here", "there", "hits_here", "hits_there",
-            "idle", "target", "activating_chosen", "closing_chosen",
+            "pressing", "pressing_there", "idle", "target", "activating_chosen", "closing_chosen",
         )
         super().__init__({
             **{name: In(BANKS) for name in vectors},
-            **{name: In(1) for name in ("active", "second", "forced", "all", "close_all", "ready_all")},
+            **{name: In(1) for name in ("active", "second", "forced", "all", "hold", "close_all", "ready_all")},
             **{name: Out(BANKS) for name in ("activating", "closing", "activate", "close")},
             **{name: Out(1) for name in ("ahead", "precharge", "precharge_all", "refresh", "refresh_all")},
         })
@@ -75,13 +86,13 @@ class RowChoice(wiring.Component):
             self.refresh_all.eq(free & self.all & ~self.open.any() & self.ready_all),
         ]
 
-        now, ahead = Signal(BANKS), Signal(BANKS)
-        closed = ~self.open & self.can_activate & ~self.target
+        classes = [self.here & self.pressing, self.here, self.there & self.pressing_there, self.there]
+        some = [Signal(BANKS, name=f"open{index}") for index in range(len(classes))]
         m.d.comb += [
-            now.eq(closed & self.here), ahead.eq(closed & self.there),
-            self.ahead.eq(~now.any()), self.activating.eq(Mux(self.ahead, ahead, now)),
+            *(each.eq(~self.open & self.can_activate & ~self.target & kind) for each, kind in zip(some, classes, strict=True)),
+            self.ahead.eq(~some[1].any()), self.activating.eq(_first_class(some)),
             self.activate.eq(
-                Mux(free & ~self.refresh & ~target_rests & ~self.all & ~self.close_all, self.activating_chosen, 0)
+                Mux(free & ~self.refresh & ~target_rests & ~self.hold & ~self.close_all, self.activating_chosen, 0)
             ),
         ]
 
@@ -100,15 +111,18 @@ class RowChoice(wiring.Component):
         ]
         some = [Signal(BANKS, name=f"close{index}") for index in range(len(classes))]
         m.d.comb += [each.eq(ready & kind) for each, kind in zip(some, classes, strict=True)]
-        chosen = some[-1]
-        for each in reversed(some[:-1]):
-            chosen = Mux(each.any(), each, chosen)
         m.d.comb += [
-            self.closing.eq(chosen),
+            self.closing.eq(_first_class(some)),
             self.precharge.eq(
                 free & ~self.refresh & ~self.refresh_all & ~self.activate.any() & ~self.close_all & self.closing.any()
             ),
             self.close.eq(Mux(self.precharge_all, ~0, Mux(self.precharge, self.closing_chosen, 0))),
+        ]
+        decisions = self.refresh + self.refresh_all + self.activate.any() + self.precharge_all + self.precharge
+        m.d.sync += [
+            Assert(decisions <= 1, "one row command a clock"),
+            Assert(~self.second | (decisions == 0), "none in the second clock of an ACT"),
+            Assert((self.activate & (self.activate - 1)) == 0, "an ACT is for one bank"),
         ]
         return m
 

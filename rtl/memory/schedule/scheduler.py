@@ -17,7 +17,7 @@ from rtl.memory.schedule.direction import Direction
 from rtl.memory.schedule.entries import located_request, pick
 from rtl.memory.schedule.pool import WritePool
 from rtl.memory.schedule.reads import BankReads
-from rtl.memory.schedule.recency import ColumnChoice, Recency
+from rtl.memory.schedule.recency import Recency
 from rtl.memory.schedule.refresh import Refresh
 from rtl.memory.schedule.rows import RowChoice
 from rtl.memory.schedule.staging import Staging
@@ -87,7 +87,7 @@ class Scheduler(wiring.Component):
         m.submodules.refresh = self._refresh = Refresh()
         m.submodules.rows = self._rows = RowChoice()
         m.submodules.recency = self._recency = Recency(("activate", "close"), ("idle", "busy"))
-        m.submodules.choice = self._choice = ColumnChoice()
+        m.submodules.opened = self._opened = Recency(("read",))
         m.submodules.channel = self._channel = ChannelTimers()
         m.submodules.tRFC = self._all_banks = Timer()
         m.submodules.cause = self._cause = CauseFinder()
@@ -146,6 +146,10 @@ class Scheduler(wiring.Component):
         self._here, self._there = sides("waits", self._read_any, pool.any)
         self._hits_here, self._hits_there = sides("hits", self._read_hits, self._write_hits)
         self._requested = self._vector(m, "requested", self._read_any | pool.any)
+        # Banks to open first: reads may be staged behind a full queue, one is urgent or has expired; the oldest writes of the pool.
+        self._pressing, self._pressing_there = sides(
+            "pressing", ~self._room | self._read_expired | read("urgent"), pool.pressing)
+        self._urgent_hits = read("urgent_hit")
 
         # Half an age limit, and a page's idle time.
         for name, clocks, scale in (("age", self.age_limit, 1), ("idle", self.close_after, 0)):
@@ -207,12 +211,14 @@ class Scheduler(wiring.Component):
         for index, queue in enumerate(self._queues):
             m.d.comb += [
                 queue.tick.eq(self._age_tick), queue.push.eq(pushed_bank[index]), queue.pushed_ticks.eq(ticks),
+                queue.pushed_urgent.eq(Mux(staging.moves, staging.moved_urgent, item.urgent)),
                 queue.pushed.column.eq(pushed.column), queue.pushed.row.eq(pushed.row), queue.pushed.tag.eq(tag),
                 queue.probe_row.eq(location.row), queue.probe_column.eq(location.column),
             ]
         row_open = (bank & self._vector(m, "same_row", [queue.same_row for queue in self._queues])).any()
         m.d.comb += [
             staging.tick.eq(self._age_tick), staging.push.eq(staged), staging.location.eq(location), staging.tag.eq(item.tag),
+            staging.urgent.eq(item.urgent),
             staging.room.eq(self._room), staging.probe.eq(location),
             pool.tick.eq(self._age_tick), pool.probe.eq(location), pool.push.eq(new), pool.slot.eq(buffer.free_slot),
             pool.whole.eq(item.strobe.all()), pool.hit.eq(row_open), pool.merge.eq(merge),
@@ -225,14 +231,21 @@ class Scheduler(wiring.Component):
         self._any_read = self._read_any.any() | ~staging.empty
 
     def _column_command(self, m: Module):
-        channel, pool, choice, writing = self._channel, self._pool, self._choice, self._direction.writing
+        channel, pool, opened, writing = self._channel, self._pool, self._opened, self._direction.writing
         active = ~self.stopped
-        m.d.comb += choice.ready.eq(self._read_hits & self._legal_read & (active & ~writing).replicate(BANKS))
-        takes = choice.chosen
+        # Rows that were opened first are done with first: their banks turn to what comes next while the others still move data. But a bank
+        # with an endless stream to its row would keep others waiting: those whose oldest read has expired go before.
+        ready, late, urgent = Signal(BANKS), Signal(BANKS), Signal(BANKS)
+        m.d.comb += [
+            ready.eq(self._read_hits & self._legal_read & (active & ~writing).replicate(BANKS)), late.eq(ready & self._read_expired),
+            opened.used.eq(self._opening), urgent.eq(ready & self._urgent_hits),
+            opened.read.eq(Mux(late.any(), late, Mux(urgent.any(), urgent, ready))),
+        ]
+        takes = opened.read_chosen
         m.d.comb += pool.legal.eq(self._legal_write & self._write_hits & (active & writing).replicate(BANKS))
 
         self._reads_now, self._writes_now = Signal(), pool.issue
-        m.d.comb += self._reads_now.eq(choice.ready.any())
+        m.d.comb += self._reads_now.eq(ready.any())
         read_bank = Cat(Cat(takes[b] for b in range(BANKS) if b >> bit & 1).any() for bit in range(4))
         read_column = pick(takes, [queue.column for queue in self._queues])
         read_tag = pick(takes, [queue.tag for queue in self._queues])
@@ -240,7 +253,7 @@ class Scheduler(wiring.Component):
         used = self._vector(m, "used", takes | Mux(self._writes_now, 1 << pool.issue_bank, 0))
         m.d.comb += [
             bank.eq(Mux(writing, pool.issue_bank, read_bank)),
-            choice.used.eq(used), choice.opened.eq(self._opening), choice.expired.eq(self._read_expired), self._recency.used.eq(used),
+            self._recency.used.eq(used),
             channel.read.eq(self._reads_now), channel.write.eq(self._writes_now), channel.column_group.eq(bank[:2]),
             self._returns.issue.eq(self._reads_now), self._returns.tag.eq(read_tag),
             self._returns.location.column.eq(read_column), Cat(self._returns.location.group, self._returns.location.bank).eq(read_bank),
@@ -284,8 +297,10 @@ class Scheduler(wiring.Component):
                 self._can_refresh & Cat(channel.can_refresh[b & 3] for b in range(BANKS)) & self._all_banks.ready.replicate(BANKS)),
             rows.can_precharge.eq(self._can_precharge),
             rows.here.eq(self._here), rows.there.eq(self._there), rows.hits_here.eq(self._hits_here), rows.hits_there.eq(self._hits_there),
+            rows.pressing.eq(self._pressing), rows.pressing_there.eq(self._pressing_there),
             rows.idle.eq(idle), rows.target.eq(refresh.target), rows.forced.eq(refresh.forced), rows.all.eq(refresh.all),
-            rows.close_all.eq(finished | (refresh.all & refresh.close.all())),
+            rows.hold.eq(refresh.hold),
+            rows.close_all.eq(finished | (refresh.hold & refresh.close.all())),
             rows.ready_all.eq(self._can_refresh.all() & self._all_banks.ready),
             recency.activate.eq(rows.activating), rows.activating_chosen.eq(recency.activate_chosen),
             recency.close.eq(rows.closing), rows.closing_chosen.eq(recency.close_chosen),
@@ -350,6 +365,7 @@ class Scheduler(wiring.Component):
             refresh.active.eq(~self.stopped), refresh.all_banks.eq(self.refresh_all),
             *(getattr(refresh, name).eq(getattr(self.timing, name)) for name in ("tREFI", "tREFIsb", "tRFCsb")),
             refresh.requested.eq(self._requested), refresh.hit.eq(self._read_hits | self._write_hits),
+            refresh.pressing.eq(~self._room),
             recency.idle.eq(refresh.idle), refresh.idle_chosen.eq(recency.idle_chosen),
             recency.busy.eq(refresh.busy), refresh.busy_chosen.eq(recency.busy_chosen),
             refresh.refreshed.eq(rows.refresh), refresh.all_refreshed.eq(rows.refresh_all), self.owed.eq(refresh.owed),
@@ -372,7 +388,7 @@ class Scheduler(wiring.Component):
             cause.waits.eq(self._requested.any() | ~self._staging.empty | self._intake.output.valid),
             cause.requested.eq(self._requested), cause.target.eq(self._refresh.target),
             cause.refreshed.eq(Mux(rows.refresh_all, ~0, self._refresh.target & rows.refresh.replicate(BANKS))),
-            cause.all_refresh.eq(self._refresh.all | ~self._all_banks.soon),
+            cause.all_refresh.eq(self._refresh.hold | ~self._all_banks.soon),
             cause.rests.eq(self._can_activate), cause.open.eq(self._open),
             cause.ready_here.eq(self._hits_here & Mux(writing, self._bank_can_write, self._bank_can_read)),
             cause.legal_there.eq(self._hits_there & Mux(writing, self._legal_read, self._legal_write)),

@@ -18,11 +18,11 @@ class Staging(wiring.Component):
     -------
     tick
         As in :class:`rtl.memory.schedule.reads.BankReads`.
-    push, location, tag
+    push, location, tag, urgent
         A read comes in; only with `free`.
     room
         The banks' queues with room.
-    moves, moved, moved_tag, moved_ticks
+    moves, moved, moved_tag, moved_ticks, moved_urgent
         A read leaves for its bank.
     free
         There is room for one.
@@ -35,14 +35,14 @@ class Staging(wiring.Component):
     def __init__(self, depth: int):
         self.depth = depth
         super().__init__({
-            "tick": In(1), "push": In(1), "location": In(Location), "tag": In(Tag), "room": In(BANKS),
-            "moves": Out(1), "moved": Out(Location), "moved_tag": Out(Tag), "moved_ticks": Out(2),
+            "tick": In(1), "push": In(1), "location": In(Location), "tag": In(Tag), "urgent": In(1), "room": In(BANKS),
+            "moves": Out(1), "moved": Out(Location), "moved_tag": Out(Tag), "moved_ticks": Out(2), "moved_urgent": Out(1),
             "free": Out(1), "empty": Out(1), "probe": In(Location), "holds": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        fields = {"row": 15, "bank": 4, "column": 5, "tag": 11, "seen": 1, "expired": 1}
+        fields = {"row": 15, "bank": 4, "column": 5, "tag": 11, "urgent": 1, "seen": 1, "expired": 1}
         entries = Entries(m, "staged", self.depth, fields)
         bank = self.location.as_value()[5:9]
         seen, expired = entries.fields["seen"][0], entries.fields["expired"][0]
@@ -52,6 +52,7 @@ class Staging(wiring.Component):
             self.free.eq(~entries.valid[-1]), self.empty.eq(~entries.valid[0]), self.moves.eq(leaves.any()),
             self.moved.column.eq(entries.value("column", leaves)), self.moved.as_value()[5:9].eq(entries.value("bank", leaves)),
             self.moved.row.eq(entries.value("row", leaves)), self.moved_tag.eq(entries.value("tag", leaves)),
+            self.moved_urgent.eq(entries.value("urgent", leaves)),
             self.moved_ticks[0].eq(entries.value("seen", leaves) | self.tick),
             self.moved_ticks[1].eq(entries.value("expired", leaves) | (entries.value("seen", leaves) & self.tick)),
             self.holds.eq(entries.same(
@@ -59,7 +60,8 @@ class Staging(wiring.Component):
         ]
         entries.step(
             leaves, self.push,
-            {"row": self.location.row, "bank": bank, "column": self.location.column, "tag": self.tag.as_value(), "seen": 0, "expired": 0},
+            {"row": self.location.row, "bank": bank, "column": self.location.column, "tag": self.tag.as_value(),
+             "urgent": self.urgent, "seen": 0, "expired": 0},
             {"seen": seen | (entries.valid & ticks), "expired": expired | (seen & ticks)},
         )
         return m

@@ -38,6 +38,7 @@ class Bench:
         self.expected: dict = {}
         self.single = self.double = 0
         self.requested = {"single": 0, "bad": 0}
+        self.wrong: set[int] = set()
         self.sent = {kind: 0 for kind in KINDS}
         self.quiet = 0
         cocotb.start_soon(self._watch())
@@ -47,6 +48,8 @@ class Bench:
 
     def _found(self, source, atom, kinds):
         self._sample(cp_event="read", cp_reader="guard" if source is Source.GUARD else "requester", cp_found=set(kinds))
+        if set(kinds) != {"clean"}:
+            self.wrong.add(atom)
         if source is not Source.GUARD:
             for kind in self.requested:
                 self.requested[kind] += kinds.count(kind)
@@ -59,6 +62,7 @@ class Bench:
             # Structs are unpacked where there is something in them: it costs more than the clock.
             if (bits := int(dut.errors.value)) >> ATOM_BITS:
                 counted = unpack(errors(ATOM_BITS), bits)
+                assert counted.atom in self.wrong, "an error at an atom that had none"
                 self.single += counted.single
                 self.double += counted.double
             valid, requested = (bits := int(dut.returned.value)) & 1, int(dut.request__valid.value)
@@ -130,15 +134,15 @@ async def _started(dut, cycles: int, **memory) -> Bench:
 @cocotb.test()
 async def storm(dut):
     """cp_storm: all kinds on a few atoms, single errors at any time, the scrubber in between; then everything is clean."""
-    rounds = params().get("rounds", 2)
-    bench = await _started(dut, 20_000 * rounds)
+    rounds, requests = params().get("rounds", 2), params().get("requests", 400)
+    bench = await _started(dut, 20_000 + 80 * requests * rounds)
     memory, draw = bench.memory, rng("faults")
     for number in range(rounds):
         atoms = [draw.randrange(1 << ATOM_BITS) for _ in range((3, 6, 20)[number % 3])]
         memory.stall, bench.source.stall = draw.choice([(0, 0), (0.3, 0.3), (0.6, 0), (0, 0.4)])
         memory.latency = draw.choice([(1, 8), (1, 60), (30, 90)])
         memory.depth = draw.choice([3, 10, 40])
-        traffic = cocotb.start_soon(bench.traffic(params().get("requests", 400), atoms))
+        traffic = cocotb.start_soon(bench.traffic(requests, atoms))
         while not traffic.done():
             await ClockCycles(dut.clk, draw.randrange(1, 40))
             atom = draw.choice(atoms)

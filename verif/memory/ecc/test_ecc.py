@@ -22,7 +22,9 @@ def test_codec_long(bench):
     bench.run(Codec(), CODEC, params={"rounds": 20}, testcase="every_pattern")
 
 
-@pytest.mark.parametrize(("port", "bit"), [("check", 9), ("returned", 40), ("verdict", 17)])
+@pytest.mark.parametrize(("port", "bit"), [
+    ("returned", 40), pytest.param("check", 9, marks=pytest.mark.long), pytest.param("verdict", 17, marks=pytest.mark.long),
+])
 def test_codec_fault(request, bench, port, bit):
     long_on_verilator(request, bench)
     bench.run(Fault(Codec(), port, bit, after=500), CODEC, testcase="every_pattern", expect_failure=True)
@@ -35,19 +37,23 @@ def _guard(bench, tmp_path, entries: int = 8, **params):
     assert not [name for name in report.points for _ in report.holes(name)], report
 
 
-def test_guard(bench, tmp_path):
+def test_guard(request, bench, tmp_path):
+    # The service's testbench has a guard inside, on both simulators.
+    long_on_verilator(request, bench)
     _guard(bench, tmp_path)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("entries", [2, 5, 8])
 def test_guard_long(bench, tmp_path, entries):
-    _guard(bench, tmp_path, entries, rounds=12, requests=3000)
+    _guard(bench, tmp_path, entries, rounds=6, requests=1000)
 
 
 @pytest.mark.parametrize(("port", "bit", "testcase"), [
-    ("coded__payload", 3, "storm"), ("errors", 16, "counters"), ("injected", 0, "injection"), ("idle", 0, "hold"),
-    ("request__ready", 0, "rate"),
+    ("coded__payload", 50, "storm"), ("errors", 3, "counters"),
+    *(pytest.param(*fault, marks=pytest.mark.long) for fault in (
+        ("injected", 0, "injection"), ("idle", 0, "hold"), ("request__ready", 0, "rate"),
+    )),
 ])
 def test_guard_fault(request, bench, port, bit, testcase):
     long_on_verilator(request, bench)

@@ -11,6 +11,7 @@ from verif.memory.port.coverage import PortCoverage
 from verif.memory.port.history import History
 from verif.memory.port.master import PortMaster
 from verif.memory.port.transfer import Transfer
+from verif.memory.whole import WholeMemory
 
 __all__ = ["ID_BITS", "PortBench"]
 
@@ -21,7 +22,8 @@ SERVICE_PAGE = -2
 
 
 class PortBench:
-    """Parameters of the run: `ports`, `interleave`, and `clock` (p of q). `stall` 0 to 1 goes for all streams.
+    """Parameters of the run: `ports`, `interleave`, `clock` (p of q), and `whole`: below the ports stands the rest of the controller with
+    its device, and not a model. `stall` 0 to 1 goes for all streams.
 
     Ports of `foreign` have no master here.
     """
@@ -34,11 +36,15 @@ class PortBench:
         self.ports, self.bus_bytes = given.get("ports", 2), self.chip.bus_bytes
         atoms = self.chip.channel_bytes // ATOM_BYTES
         page = 4096 // ATOM_BYTES
-        self.below = Below(
-            dut, (atoms - 1).bit_length(), self.ports, self.chip.return_slots, rng(f"{name} below"), stall=stall,
-            clock=tuple(given.get("clock", (1, 1))), service_atoms=range(atoms + SERVICE_PAGE * page, atoms + (SERVICE_PAGE + 1) * page),
-            **below,
-        )
+        service_atoms = range(atoms + SERVICE_PAGE * page, atoms + (SERVICE_PAGE + 1) * page)
+        self.below: Below | WholeMemory
+        if given.get("whole"):
+            self.below = WholeMemory(dut, service_atoms)
+        else:
+            self.below = Below(
+                dut, (atoms - 1).bit_length(), self.ports, self.chip.return_slots, rng(f"{name} below"), stall=stall,
+                clock=tuple(given.get("clock", (1, 1))), service_atoms=service_atoms, **below,
+            )
         self.masters = {
             n: PortMaster(dut, n, rng(f"{name} master {n}"), stall=stall, holds=holds, interleave=given.get("interleave", True))
             for n in range(self.ports) if n not in foreign

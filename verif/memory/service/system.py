@@ -26,8 +26,9 @@ ATOM_BITS = AddressMap(ROWS).atom_bits
 class Served(wiring.Component):
     """Requests of a port go before those of the service. `request` and `registers` move in every clock, the rest with `enable`."""
 
-    def __init__(self, timing: TimingSet, clock: tuple[int, int] = (1, 1), *, ecc: bool = True):
-        self._timing, self._clock, self._ecc = timing, clock, ecc
+    def __init__(self, timing: TimingSet, clock: tuple[int, int] = (1, 1), *, ecc: bool = True, autostart: bool = True):
+        self._timing, self._clock = timing, clock
+        self._options = {"ecc": ecc, "autostart": autostart}
         super().__init__({
             "enable": Out(1), "registers": In(RegisterPort((MEMORY_BYTES - 1).bit_length())),
             "request": In(stream.Signature(request(ATOM_BITS))), "coded": Out(stream.Signature(coded_request(ATOM_BITS))),
@@ -42,7 +43,7 @@ class Served(wiring.Component):
         guard, decoder = Guard(ATOM_BITS), Decoder(ATOM_BITS)
         m.submodules.guard = EnableInserter(clock.enable)(guard)
         m.submodules.decoder = EnableInserter(clock.enable)(decoder)
-        m.submodules.service = service = ServiceBlock(ATOM_BITS, self._timing, MASKS, ecc=self._ecc)
+        m.submodules.service = service = ServiceBlock(ATOM_BITS, self._timing, MASKS, **self._options)
         wiring.connect(m, wiring.flipped(self.registers), service.registers)
         wiring.connect(m, guard.coded, wiring.flipped(self.coded))
         wiring.connect(m, service.scrub, guard.scrub)
