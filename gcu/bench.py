@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gcu.dram_bench import DramBench, Row
 from gcu.errors import BadInput, CheckFailed
 from gcu.gemm import gemm
 from gcu.numerics import compare
@@ -25,9 +26,10 @@ from sim.numerics.backends import Runner
 from sim.numerics.operation import Dot, Fma
 from sim.tools import ToolError, build_folder
 
-__all__ = ["GROUPS", "Figure", "bench", "dot_figures", "fma_figures"]
+__all__ = ["BARS", "GROUPS", "Figure", "bench", "dot_figures", "fma_figures"]
 
-_BARS = Path(__file__).parent / "bars.toml"
+#: The file of the bars.
+BARS = Path(__file__).parent / "bars.toml"
 
 
 @dataclass(frozen=True)
@@ -159,34 +161,79 @@ def _ppa(bars: dict, config: ChipConfig, liberty: Path) -> Iterator[Figure]:
             yield Figure("ppa", f"{name}: period", row["period"], "ns", bars["ppa"]["period"] if judged else None, "<=")
 
 
-#: What `--only` names. `ppa` needs a library besides.
+def _dram(bars: dict, config: ChipConfig, rows: list[Row], long: bool) -> Iterator[Figure]:
+    """The memory table; its lines are appended to `rows`."""
+    bar = bars["dram"]
+    bench = DramBench(bar, config)
+    speeds = {}
+    for row in bench.rows():
+        rows.append(row)
+        found = row.result.measurement
+        speeds[row.title] = round(found.total_clocks / found.seconds)
+        yield Figure("dram", row.title, round(found.percent_of_peak, 2), "% of peak", row.goal)
+    cost = bench.refresh_cost(rows[0].result.measurement.percent_of_peak)
+    yield Figure("dram", "sequential read: what refresh by bank costs", round(cost, 2), "points", bar["refresh_cost"], "<=")
+    yield Figure("dram", "sequential read with refresh of all banks at once", round(bench.all_bank(), 2), "% of peak")
+    first = bench.timing.RL + bench.timing.tRCDRD
+    for kind, clocks in bench.latency().items():
+        limit = first + bar["first_data"] if kind == "closed bank" else None
+        yield Figure("dram", f"idle read, {kind}: address to first data", clocks, "clocks", limit, "<=")
+    slowest = min(speeds, key=speeds.get)
+    yield Figure("dram", f"simulated clocks a CPU second, slowest: {slowest}", speeds[slowest], "clocks/s", bar["clocks_per_second"])
+    if long:
+        for name, result in bench.long():
+            found = result.measurement
+            title = f"mixture, {name}, {found.clocks:,} clocks, {found.reads + found.writes:,} accesses, {found.seconds:.0f} s: "
+            yield Figure("dram", title + "violations and wrong bytes", result.violations + sum(found.errors.values()), "", 0, "<=")
+
+
+#: What `--only` names, and `ppa`, which needs a library besides, and `dram`, which has a table of its own.
 GROUPS: dict[str, Callable[[dict, ChipConfig], Iterator[Figure]]] = {"gemm": _gemm, "numerics": _numerics, "speed": _speed}
 
 
-def bench(only: str | None, config: ChipConfig, *, liberty: Path | None = None, json_to: str | None = None) -> list[Figure]:
-    """Measures; raises :class:`CheckFailed` where a bar is missed."""
+def bench(
+    only: str | None, config: ChipConfig, *, liberty: Path | None = None, traces: Path | None = None, long: bool = False,
+    json_to: str | None = None,
+) -> list[Figure]:
+    """Measures; raises :class:`CheckFailed` where a bar is missed. With `traces` it only writes the request traces of `dram` there."""
     check_writable("--json", json_to)
-    if only is not None and only not in (*GROUPS, "ppa"):
-        raise BadInput(f"--only: {only!r} is not one of {', '.join((*GROUPS, 'ppa'))}")
+    names = (*GROUPS, "dram", "ppa")
+    if only is not None and only not in names:
+        raise BadInput(f"--only: {only!r} is not one of {', '.join(names)}")
     if only == "ppa" and liberty is None:
         raise BadInput("--only ppa: its bars are in a library of cells; add --liberty FILE")
-    bars = tomllib.loads(_BARS.read_text())
+    for option, given in (("--traces", traces is not None), ("--long", long)):
+        if given and only not in (None, "dram"):
+            raise BadInput(f"{option}: belongs to dram, not to {only}")
+    bars = tomllib.loads(BARS.read_text())
+    if traces is not None:
+        check_writable("--traces", traces, folder=True)
+        DramBench(bars["dram"], config).write_traces(traces)
+        console(json_to).print(f"{traces}: a request trace for each of {len(bars['dram']['pattern'])} patterns")
+        return []
     figures: list[Figure] = []
+    rows: list[Row] = []
     with progress("figures") as update:
         try:
-            for name in [only] if only else [*GROUPS, *(["ppa"] if liberty else [])]:
-                source = _ppa(bars, config, liberty) if name == "ppa" and liberty else GROUPS[name](bars, config)
+            for name in [only] if only else [*GROUPS, "dram", *(["ppa"] if liberty else [])]:
+                if name == "ppa" and liberty:
+                    source = _ppa(bars, config, liberty)
+                else:
+                    source = _dram(bars, config, rows, long) if name == "dram" else GROUPS[name](bars, config)
                 for figure in source:
                     figures.append(figure)
                     update(len(figures))
         except ToolError as error:
             raise BadInput(str(error)) from None
-    rows = [
+    lines = [
         [f.group, f.name, f"{f.value:,}", f.unit, *(("", "") if f.bar is None else (f"{f.sense} {f.bar:,}", "ok" if f.ok else "MISSED"))]
         for f in figures
     ]
-    console(json_to).print(table(f"minigcu on {config.name}", ["group", "figure", "value", "unit", "bar", ""], rows, left=2))
-    write_json({"config": config.name, "figures": [{**asdict(f), "ok": f.ok} for f in figures]}, json_to)
+    console(json_to).print(table(f"minigcu on {config.name}", ["group", "figure", "value", "unit", "bar", ""], lines, left=2))
+    if rows:
+        console(json_to).print(DramBench(bars["dram"], config).table(rows))
+    patterns = {"patterns": [row.data() for row in rows]} if rows else {}
+    write_json({"config": config.name, "figures": [{**asdict(f), "ok": f.ok} for f in figures], **patterns}, json_to)
     missed = [f for f in figures if not f.ok]
     if missed:
         first = missed[0]

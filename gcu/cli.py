@@ -149,6 +149,36 @@ def numerics(
 
 
 @app.command()
+def dram(
+    trace: Annotated[str, typer.Option("--trace", metavar="FILE", help="Requests, 'R 0xADDRESS' or 'W 0xADDRESS' a line; - for stdin.")],
+    timing: Annotated[str | None, typer.Option("--timing", metavar="NAME or FILE.toml", help="Timing set; the configuration's.")] = None,
+    refresh: Annotated[str, typer.Option("--refresh", help="per-bank, or all-bank: all banks at once.")] = "per-bank",
+    commands: Annotated[Path | None, typer.Option("--commands", metavar="FILE", help="Write the DRAM command trace.")] = None,
+    clocks: Annotated[int | None, typer.Option("--clocks", metavar="N", help="Measure N clocks; the whole trace without it.")] = None,
+    stall: Annotated[float, typer.Option("--stall", metavar="SHARE", help="Share of clocks in which responses are not taken.")] = 0.0,
+    identifiers: Annotated[int | None, typer.Option("--ids", metavar="N", help="AXI identifiers used; all without it.")] = None,
+    outstanding: Annotated[int | None, typer.Option("--outstanding", metavar="N", help="Requests in flight at the most.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the stalls.")] = 1,
+    picture: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Draw banks, data bus and latency.")] = None,
+    first: Annotated[int | None, typer.Option("--from", metavar="T", help="First clock of the picture.")] = None,
+    last: Annotated[int | None, typer.Option("--to", metavar="T", help="Clock after the picture's last.")] = None,
+    config: Annotated[str | None, typer.Option("--config", help="Preset or TOML file; a whole channel of 512 MiB without it.")] = None,
+    json_to: Json = None,
+):
+    """Run a request trace through memory controller and device: % of peak, latency, refreshes, violations."""
+    chosen = None if config is None else _config(config)
+    from gcu.dram import dram as command
+
+    if (first is None) != (last is None):
+        raise BadInput("--from, --to: one is given without the other; the picture needs both, or neither")
+    window = None if first is None or last is None else (first, last)
+    command(
+        trace, chosen, timing=timing, commands=commands, clocks=clocks, seed=seed, stall=stall, identifiers=identifiers,
+        outstanding=outstanding, picture=picture, window=window, refresh=refresh, json_to=json_to,
+    )
+
+
+@app.command()
 def ppa(
     block: Annotated[str | None, typer.Option("--block", help="One block (pe, tensor, vector, ...); all without it.")] = None,
     liberty: Annotated[Path | None, typer.Option("--liberty", metavar="FILE", help="Cells: a .lib or .lib.gz; else generic gates.")] = None,
@@ -164,8 +194,10 @@ def ppa(
 
 @app.command()
 def bench(
-    only: Annotated[str | None, typer.Option("--only", metavar="WHAT", help="gemm, numerics, speed or ppa; all without it.")] = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="WHAT", help="gemm, numerics, speed, dram or ppa; all without it.")] = None,
     liberty: Annotated[Path | None, typer.Option("--liberty", metavar="FILE", help="Cells for ppa: a .lib or .lib.gz file.")] = None,
+    traces: Annotated[Path | None, typer.Option("--traces", metavar="DIR", help="Write the request traces of dram, and stop.")] = None,
+    long: Annotated[bool, typer.Option("--long", help="dram: also ten million clocks on each of several timing sets.")] = False,
     config: Config = "small",
     json_to: Json = None,
 ):
@@ -173,7 +205,7 @@ def bench(
     chosen = _config(config)
     from gcu.bench import bench as command
 
-    command(only, chosen, liberty=liberty, json_to=json_to)
+    command(only, chosen, liberty=liberty, traces=traces, long=long, json_to=json_to)
 
 
 def main():
