@@ -25,8 +25,8 @@ from amaranth import unsigned
 from amaranth.lib import data, enum
 
 __all__ = [
-    "CHECK_BITS", "MAX_PORTS", "SLOT_BITS", "WORDS", "BusCause", "Source", "Tag", "coded_request", "fetched", "request", "returned",
-    "rewrite",
+    "CHECK_BITS", "MAX_PORTS", "SLOT_BITS", "WORDS", "BusCause", "Injection", "Source", "Tag", "coded_request", "errors", "fetched",
+    "request", "returned", "rewrite", "verdict",
 ]
 
 #: 64-bit words of an atom, each with 8 check bits: SECDED (72, 64).
@@ -78,14 +78,33 @@ def rewrite(atom_bits: int) -> data.StructLayout:
     return data.StructLayout({"atom": unsigned(atom_bits)})
 
 
-def fetched() -> data.StructLayout:
+def fetched(atom_bits: int) -> data.StructLayout:
     """An atom from the device, or forwarded from a pending write, as stored: one `valid` clock, never stalled."""
-    return data.StructLayout({"valid": 1, "tag": Tag, "data": 256, "check": CHECK_BITS})
+    return data.StructLayout({"valid": 1, "tag": Tag, "atom": unsigned(atom_bits), "data": 256, "check": CHECK_BITS})
 
 
 def returned() -> data.StructLayout:
     """An atom behind the decoder, corrected: one `valid` clock, never stalled. `bad` marks words with an error that can't be corrected."""
     return data.StructLayout({"valid": 1, "tag": Tag, "data": 256, "bad": WORDS})
+
+
+def verdict(atom_bits: int) -> data.StructLayout:
+    """What guard and service learn besides `returned`, in the same clock: where the atom lies, and the words that were corrected."""
+    return data.StructLayout({"atom": unsigned(atom_bits), "corrected": WORDS})
+
+
+def errors(atom_bits: int) -> data.StructLayout:
+    """Words of an atom that were corrected, and that could not be, to be counted: for one clock, zero in all others."""
+    return data.StructLayout({"atom": unsigned(atom_bits), "single": range(WORDS + 1), "double": range(WORDS + 1)})
+
+
+class Injection(data.Struct):
+    """Bits of word `word` to invert in the next write of a requester, while `armed`."""
+
+    armed: 1
+    word: range(WORDS)
+    data: 64
+    check: 8
 
 
 class BusCause(enum.Enum, shape=4):
