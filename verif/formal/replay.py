@@ -17,10 +17,12 @@ __all__ = ["Replayed", "replay"]
 
 @dataclass(frozen=True)
 class Replayed:
-    """What the simulator saw: the assert that failed in the last clock, the covers that it met, the table."""
+    """What the simulator saw: the assert that failed in the last clock, the covers that it met, every port by clock (the members of a
+    struct apart, "timing.tRC"), and the same as a table."""
 
     failed: str | None
     covered: tuple[str, ...]
+    values: tuple[dict[str, int], ...]
     table: str
 
 
@@ -43,15 +45,15 @@ def replay(harness: wiring.Component, inputs: "list[dict[str, int]]", vcd: "Path
     for path, _, value in harness.signature.flatten(harness):
         name = "__".join(map(str, path))
         rows += [(row, signal, kind, name in constants) for row, signal, kind in _fields(name, value)]
+    values: list[dict[str, int]] = []
     seen: list[list[str]] = []
 
     async def bench(ctx):
         for clock in inputs:
             for name, value in clock.items():
                 ctx.set(ports[name], value)
-            numbers = [(ctx.get(signal), kind) for _, signal, kind, _ in rows]
-            seen.append([kind(number).name if kind and number in {int(each.value) for each in kind} else str(number)
-                         for number, kind in numbers])
+            values.append({name: ctx.get(signal) for name, signal, _, _ in rows})
+            seen.append([_text(values[-1][name], kind) for name, _, kind, _ in rows])
             await ctx.tick()
 
     simulator = Simulator(Fragment.get(harness, None))
@@ -69,7 +71,13 @@ def replay(harness: wiring.Component, inputs: "list[dict[str, int]]", vcd: "Path
     if failed is not None:
         kind, _, name = failed.partition(" violated")
         name = name.removeprefix(": ") if kind == "Assertion" else failed
-    return Replayed(name, tuple(covered), _table(rows, seen))
+    return Replayed(name, tuple(covered), tuple(values), _table(rows, seen))
+
+
+def _text(number: int, kind: "type | None") -> str:
+    if kind is not None and number in {int(each.value) for each in kind}:
+        return kind(number).name
+    return str(number) if number < 1 << 16 else f"0x{number:x}"
 
 
 def _table(rows, seen: list[list[str]]) -> str:

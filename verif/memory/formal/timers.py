@@ -134,6 +134,8 @@ class BankAndChannel(wiring.Component):
 
     Parameters
     ----------
+    lawful
+        The sender respects the state of all banks: for traces that others judge.
     weaken
         A field of TimingValues that the timers get one clock too short.
     lengthen
@@ -158,8 +160,10 @@ class BankAndChannel(wiring.Component):
     WR: Out(1)
     broken: Out(len(RULES))
 
-    def __init__(self, weaken: str = "", lengthen: str = "", covers: tuple[str, ...] = ("tWR", "tFAW", "tRFCsb")):
+    def __init__(self, weaken: str = "", lengthen: str = "", covers: tuple[str, ...] = ("tWR", "tFAW", "tRFCsb"),
+                 lawful: bool = False):
         super().__init__()
+        self.lawful = lawful
         self.weaken, self.lengthen, self.covers = weaken, lengthen, covers
 
     def elaborate(self, platform):
@@ -187,12 +191,20 @@ class BankAndChannel(wiring.Component):
         def allowed(here: Value, bank_allows: Value, channel_allows: Value, group: Value) -> Value:
             return (~here | bank_allows) & channel_allows.bit_select(group, 1)
 
-        activate = (self.row_wish == RowWish.ACT) & allowed(row_here, bank.can_activate, channel.can_activate, row_group) & ~acting
-        refresh = (self.row_wish == RowWish.REFSB) & allowed(row_here, bank.can_refresh, channel.can_refresh, row_group) & ~acting
-        precharge = (self.row_wish == RowWish.PRE) & (~row_here | bank.can_precharge) & ~acting
-        read = (self.column_wish == ColumnWish.RD) & allowed(column_here, bank.can_read, channel.can_read, column_group)
-        write = (self.column_wish == ColumnWish.WR) & allowed(column_here, bank.can_write, channel.can_write, column_group)
-        m.d.sync += [acting.eq(activate), acting_bank.eq(self.row_bank)]
+        state = Signal(16)
+        row_open, column_open = state.bit_select(self.row_bank, 1), state.bit_select(self.column_bank, 1)
+        closed_law, open_law, column_law = (~row_open, row_open, column_open) if self.lawful else (1, 1, 1)
+        activate = closed_law & (self.row_wish == RowWish.ACT) & allowed(row_here, bank.can_activate, channel.can_activate, row_group) & ~acting
+        refresh = closed_law & (self.row_wish == RowWish.REFSB) & allowed(row_here, bank.can_refresh, channel.can_refresh, row_group) & ~acting
+        precharge = open_law & (self.row_wish == RowWish.PRE) & (~row_here | bank.can_precharge) & ~acting
+        read = column_law & (self.column_wish == ColumnWish.RD) & allowed(column_here, bank.can_read, channel.can_read, column_group)
+        write = column_law & (self.column_wish == ColumnWish.WR) & allowed(column_here, bank.can_write, channel.can_write, column_group)
+        chosen = Signal(16)
+        m.d.comb += chosen.eq(1 << self.row_bank)
+        m.d.sync += [
+            acting.eq(activate), acting_bank.eq(self.row_bank),
+            state.eq((state | Mux(activate, chosen, 0)) & ~Mux(precharge, chosen, 0)),
+        ]
         event_bank = Signal(4)
         m.d.comb += [
             self.ACT.eq(acting), self.REFSB.eq(refresh), self.PRE.eq(precharge), self.RD.eq(read), self.WR.eq(write),
