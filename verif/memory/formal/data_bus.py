@@ -9,7 +9,7 @@ from rtl.memory.timing import BURST_CLOCKS, TimingValues
 from verif.formal.model import observe
 from verif.formal.prove import Goal
 from verif.memory.formal.rules import Since, Sums, valid
-from verif.memory.formal.timers import ColumnWish, counts
+from verif.memory.formal.timers import ColumnWish
 
 __all__ = ["GOALS", "DataBus"]
 
@@ -20,8 +20,8 @@ AHEAD = 60 + BURST_CLOCKS
 class DataBus(wiring.Component):
     """`ChannelTimers` and a sender of column commands that does what they allow; and the bus, with an owner for each clock to come.
 
-    A read sent in a clock has the bus RL and RL + 1 clocks later, a write WL and WL + 1. No command may take a clock that is taken, all
-    data come in the order of their commands, and between read data and write data that follow them lie tRTW_GAP idle clocks.
+    A read sent in a clock has the bus RL and RL + 1 clocks later, a write WL and WL + 1. No command may take a clock that is taken,
+    and write data come after all read data of earlier commands, with tRTW_GAP idle clocks in between.
 
     Parameters
     ----------
@@ -67,47 +67,47 @@ class DataBus(wiring.Component):
             claim.eq(burst << Mux(read, t.RL, t.WL)), self.reading.eq(reads[0]), self.writing.eq(writes[0]),
         ]
         m.d.sync += [reads.eq((reads | Mux(read, claim, 0)) >> 1), writes.eq((writes | Mux(write, claim, 0)) >> 1)]
-        last_read, last_write, last = Since("read"), Since("write"), Since("column")
-        last_read.count(m, read)
-        last_write.count(m, write)
-        last.count(m, read | write)
         # Idle clocks of the bus since it last carried read data.
         idle = Since("read_data")
         idle.count(m, reads[0])
 
         def before(bits: Value, end: Value) -> Value:
             """Nothing lies at or behind `end`."""
-            return (bits >> end[:6]) == 0
+            return Cat(~bits[k] | (k < end) for k in range(AHEAD)).all()
 
-        end = t.WL + BURST_CLOCKS
         m.d.sync += [
             Assume(Cat(valid(t, sums)).all()),
             Assert(~(read | write) | ((reads | writes) & claim == 0), "no clock is taken twice"),
             Assert(~(read & write), "one command"),
             Assert(~(reads[0] & writes[0]), "one owner"),
-            Assert(~read | (before(reads, t.RL) & before(writes, t.RL)), "a read's data come last"),
-            Assert(~write | (before(writes, t.WL) & before(reads, t.WL)), "a write's data come last"),
             Assert(~write | before(reads, Mux(t.WL > sums.tRTW_GAP, t.WL - sums.tRTW_GAP, 0)), "the gap to read data that are to come"),
             Assert(~write | (idle.value + t.WL > sums.tRTW_GAP), "the gap to read data that have been"),
-            Cover(read & (writes != 0) & (last_write.value < 30), "a read while write data are under way"),
+            Cover(writes[:2].all() & reads[5:].any(), "a read is sent after a write"),
             Cover(write & (reads != 0), "a write while read data are under way"),
             Cover(read & (reads & (claim >> BURST_CLOCKS) != 0), "reads without a gap"),
         ]
         if not self.weaken:
-            m.d.sync += [
-                # Where the last data of each kind lie, seen from now.
-                Assert(before(reads, Mux(last_read.value < t.RL + 2, t.RL + 2 - last_read.value, 0)), "lemma: reads under way"),
-                Assert(before(writes, Mux(last_write.value < end, end - last_write.value, 0)), "lemma: writes under way"),
-                Assert(last.value <= last_read.value, "lemma: reads are columns"), Assert(last.value <= last_write.value, "lemma: writes are"),
-                Assert(~(reads & writes).any(), "lemma: owners to come"),
-                # Read data that have been: those of a command RL + 2 clocks ago or more.
-                Assert((last_read.value < t.RL + 2) | (idle.value + t.RL + 1 >= last_read.value) | (idle.value == idle.end), "lemma: idle"),
-            ]
-            for name, since, clocks in (
-                ("tCCD_S", last, t.tCCD_S), ("tWTR_S", last_write, t.write_to_read_S), ("tRTW", last_read, t.read_to_write),
-            ):
-                m.d.sync += Assert(counts(registers[f"{name}.left"], since.value, clocks), f"lemma: {name}")
+            m.d.sync += self._lemmas(m, registers, read, write, reads, writes, idle, before)
         return m
+
+    def _lemmas(self, m: Module, registers: dict[str, Signal], read, write, reads, writes, idle: Since, before) -> list:
+        """Where the data under way end, and what the timers have to do with it."""
+        t, gap = self.timing, self.sums.tRTW_GAP
+        left = {name: registers[f"{name}.left"] for name in ("tCCD_S", "tWTR_S", "tRTW")}
+        # All data under way lie before these, which come nearer by one in each clock.
+        read_end, write_end = Signal(7), Signal(7)
+        for end, sent, latency in ((read_end, read, t.RL), (write_end, write, t.WL)):
+            m.d.sync += end.eq(Mux(sent, latency + BURST_CLOCKS - 1, Mux(end == 0, 0, end - 1)))
+        return [
+            Assert(before(reads, read_end), "lemma: reads under way"), Assert(before(writes, write_end), "lemma: writes under way"),
+            Assert(read_end < t.RL + BURST_CLOCKS, "lemma: reads end"), Assert(write_end < t.WL + BURST_CLOCKS, "lemma: writes end"),
+            Assert((reads & writes) == 0, "lemma: owners to come"),
+            Assert((left["tCCD_S"] > 1) | ((read_end <= t.RL) & (write_end <= t.WL)), "lemma: tCCD_S"),
+            Assert((write_end == 0) | (left["tWTR_S"] >= write_end + 2), "lemma: tWTR_S"),
+            Assert((read_end == 0) | Mux(
+                left["tRTW"] > 1, read_end + gap + 1 == left["tRTW"] + t.WL, read_end + gap <= t.WL), "lemma: tRTW before the end"),
+            Assert((read_end != 0) | (idle.value == idle.end) | (idle.value + t.WL + left["tRTW"] >= gap + 2), "lemma: tRTW after it"),
+        ]
 
 
 GOALS = [
