@@ -11,7 +11,7 @@ from amaranth.lib.wiring import Out
 from rtl.chip import Chip, Compute
 from rtl.config import ChipConfig
 from rtl.sip import LANES
-from sim.hbm.parameters import DEVICE, HbmDevice
+from sim.hbm.parameters import DEVICE_SOURCES, HbmDevice
 from sim.verilog.cache import emitted
 from sim.verilog.emit import emit
 
@@ -95,7 +95,7 @@ class Bench(wiring.Component):
 
 def memory_scope(memory: str, channel: int) -> str:
     """Hierarchical name of the module that holds a channel's `mem`."""
-    return f"bench.memory_{channel}" + (".hbm" if memory == "hbm" else "")
+    return f"bench.memory_{channel}" + (".hbm.storage" if memory == "hbm" else "")
 
 
 def probe_scopes(config: ChipConfig) -> list[str]:
@@ -106,7 +106,7 @@ def probe_scopes(config: ChipConfig) -> list[str]:
 def bench_sources(memory: str) -> list[Path]:
     """The hand-written modules that the design needs."""
     parts = [_FOLDER / "host_player.sv", _FOLDER / "activity_probe.sv"]
-    return [*parts, _FOLDER / "ideal_memory.sv" if memory == "ideal" else DEVICE]
+    return [*parts, *([_FOLDER / "ideal_memory.sv"] if memory == "ideal" else DEVICE_SOURCES)]
 
 
 @cache

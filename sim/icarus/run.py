@@ -13,6 +13,7 @@ import numpy as np
 
 from rtl.fabric.map import local_address
 from sim.bench.bench import bench_design, bench_sources
+from sim.hbm.backdoor import ROW_BYTES, memory_text
 from sim.script import Script, ScriptError
 from sim.tools import ToolError, build_folder, iverilog_version
 from sim.workload import RECORD, Outcome, Workload
@@ -92,7 +93,8 @@ def run(
     log = _hex_rows(folder / "icarus_log.hex", 4).view("<u4").reshape(-1).tolist()
     records_file = folder / "icarus_records.hex"
     records = _hex_rows(records_file, RECORD.itemsize).view(RECORD).reshape(-1) if records_file.exists() else np.zeros(0, RECORD)
-    dumps = [_hex_rows(folder / f"icarus_dump.hex.{channel}", row).reshape(-1) for channel in range(config.channels)]
+    width = ROW_BYTES if workload.memory == "hbm" else row
+    dumps = [_hex_rows(folder / f"icarus_dump.hex.{channel}", width)[:, :row].reshape(-1) for channel in range(config.channels)]
     reads = []
     for address, size in workload.reads:
         data = bytearray()
@@ -107,7 +109,7 @@ def run(
 
 
 def _write_memories(workload: Workload, folder: Path, row: int):
-    """One `$readmemh` file per channel, with only the rows that hold something."""
+    """One file per channel, with only the rows that hold something."""
     config = workload.config
     contents: list[dict[int, bytearray]] = [{} for _ in range(config.channels)]
     for segment in workload.segments:
@@ -120,7 +122,10 @@ def _write_memories(workload: Workload, folder: Path, row: int):
             line[offset : offset + count] = segment.data[place : place + count]
             place += count
     for channel, lines in enumerate(contents):
-        text = "".join(f"@{index:x} {bytes(reversed(line)).hex()}\n" for index, line in sorted(lines.items()))
+        if workload.memory == "hbm":
+            text = memory_text(lines)
+        else:
+            text = "".join(f"@{index:x} {bytes(reversed(line)).hex()}\n" for index, line in sorted(lines.items()))
         (folder / f"icarus_memory.hex.{channel}").write_text(text)
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from rtl.config import ChipConfig
 from rtl.fabric.map import local_address
 from sim.bench.bench import bench_design, bench_sources, memory_scope, probe_scopes
+from sim.hbm.backdoor import BackDoor
 from sim.native.harness import Harness, build
 from sim.script import Script
 from sim.tools import verilator_version
@@ -37,9 +39,7 @@ def run(
     script = Script.of(workload)
     plusargs = [f"+hbm_trace={folder / 'dram_trace.txt'}"] if workload.memory == "hbm" else []
     with Harness(library, plusargs) as harness:
-        memories = [
-            harness.memory(memory_scope(workload.memory, channel), "mem").reshape(-1) for channel in range(workload.config.channels)
-        ]
+        memories = [_memory(harness, workload.memory, channel) for channel in range(workload.config.channels)]
         for segment in workload.segments:
             _write(workload.config, memories, segment.address, np.frombuffer(segment.data, np.uint8))
         rows = harness.memory("bench.player", "script").view("<u4")
@@ -78,6 +78,24 @@ def run(
     )
 
 
+class _Plain:
+    """The back door of a memory that is one array of bytes."""
+
+    def __init__(self, contents: np.ndarray):
+        self._contents = contents
+
+    def store(self, address: int, data: np.ndarray):
+        self._contents[address : address + len(data)] = data
+
+    def load(self, address: int, size: int) -> bytes:
+        return self._contents[address : address + size].tobytes()
+
+
+def _memory(harness: Harness, memory: str, channel: int) -> BackDoor | _Plain:
+    variable = partial(harness.memory, memory_scope(memory, channel))
+    return BackDoor(variable) if memory == "hbm" else _Plain(variable("mem").reshape(-1))
+
+
 def _pieces(config, address: int, size: int):
     """(channel, local address, place in the data, size) of each chunk of a range; one piece where there is one channel."""
     if config.channels == 1:
@@ -90,10 +108,14 @@ def _pieces(config, address: int, size: int):
         place += count
 
 
-def _write(config, memories: list[np.ndarray], address: int, data: np.ndarray):
+def _write(config, memories: list, address: int, data: np.ndarray):
+    """A channel's chunks of a range follow each other there, so each channel is written at once."""
+    pieces: dict[int, list] = {}
     for channel, local, place, count in _pieces(config, address, len(data)):
-        memories[channel][local : local + count] = data[place : place + count]
+        pieces.setdefault(channel, [local]).append(data[place : place + count])
+    for channel, (local, *chunks) in pieces.items():
+        memories[channel].store(local, np.concatenate(chunks))
 
 
-def _read(config, memories: list[np.ndarray], address: int, size: int) -> bytes:
-    return b"".join(memories[channel][local : local + count].tobytes() for channel, local, _, count in _pieces(config, address, size))
+def _read(config, memories: list, address: int, size: int) -> bytes:
+    return b"".join(memories[channel].load(local, count) for channel, local, _, count in _pieces(config, address, size))

@@ -7,7 +7,7 @@ import pytest
 from rtl.config import ChipConfig
 from rtl.memory.timing import TimingSet
 from sim.hbm.checker import check
-from sim.hbm.parameters import DEVICE
+from sim.hbm.parameters import DEVICE_SOURCES
 from verif.common.fault import Fault
 from verif.common.runner import SIMULATORS, Bench
 from verif.memory.system import MemorySystem
@@ -25,7 +25,7 @@ def run(bench, config: ChipConfig, testcase, clocks: int, *, system=None, chunks
     params = {"config": config.to_dict(), "clocks": clocks, "chunks": chunks, "read_back": 120, "least": least}
     folder = bench.run(
         system or MemorySystem(config), TESTS, params=params,
-        testcase=testcase, sources=[DEVICE], plusargs=["+hbm_trace=commands.txt"], **options,
+        testcase=testcase, sources=DEVICE_SOURCES, plusargs=["+hbm_trace=commands.txt"], **options,
     )
     return check(folder / "commands.txt", TimingSet.load(config.dram_timing)), folder
 

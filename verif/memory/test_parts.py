@@ -1,16 +1,12 @@
 """Small parts of the controller in Amaranth's simulator, and what constructors refuse."""
 
-import re
 from itertools import pairwise
 
 import pytest
 from amaranth.sim import Simulator
 
-from rtl.config import ChipConfig
 from rtl.memory.controller import ClockEnable
 from rtl.memory.timers import ActivateWindow, Timer
-from rtl.memory.timing import TimingSet
-from sim.hbm.parameters import DEVICE, RULES, device_parameters
 
 
 def simulate(component, bench):
@@ -77,11 +73,3 @@ def test_refused():
         Timer(0)
     with pytest.raises(ValueError, match="a clock enable is high in p of q clocks with 1 <= p <= q, not 3 of 2"):
         ClockEnable(3, 2)
-    config = ChipConfig("memory", dram_rows=64)
-    with pytest.raises(ValueError, match="stored_rows must be 1 to 64, not 65"):
-        device_parameters(config, TimingSet.load("P3200"), stored_rows=65)
-
-
-def test_rule_names_have_the_codes_of_the_device():
-    codes = dict(re.findall(r"\bV_(\w+) = (\d+)", DEVICE.read_text()))
-    assert {name: str(code) for code, name in enumerate(RULES) if name} == codes
