@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.common.once import EmitOnce
 from rtl.memory.timers import Timer
-from rtl.memory.timing import TimingValues
+from rtl.memory.timing import TIMER_BITS, TimingValues
 
 __all__ = ["BankTimers"]
 
@@ -29,6 +29,8 @@ class BankTimers(EmitOnce):
         An ACT may start in this clock (it counts from the next one).
     can_refresh, can_precharge, can_read, can_write
         The command may go out in this clock.
+    read_left, write_left
+        Clocks to the first read and write that the last ACT allows, the present one included.
     """
 
     enable: In(1)
@@ -43,6 +45,8 @@ class BankTimers(EmitOnce):
     can_precharge: Out(1)
     can_read: Out(1)
     can_write: Out(1)
+    read_left: Out(TIMER_BITS)
+    write_left: Out(TIMER_BITS)
 
     @property
     def key(self) -> tuple:
@@ -70,5 +74,6 @@ class BankTimers(EmitOnce):
             self.can_precharge.eq(busy[0].ready & busy[1].ready & busy[2].ready),
             self.can_read.eq(read.ready),
             self.can_write.eq(write.ready),
+            self.read_left.eq(read.left), self.write_left.eq(write.left),
         ]
         return EnableInserter(self.enable)(m)

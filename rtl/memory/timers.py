@@ -27,18 +27,20 @@ class Timer(wiring.Component):
         A command may go out in this clock. Low for the `clocks - 1` clocks that follow `start`; says nothing of `start`'s own clock.
     soon
         A command may go out in the next clock: what an ACT asks, which counts from its second clock.
+    left
+        Clocks to the first one that is allowed, the present one included; 0 and 1 both mean now.
     """
 
     def __init__(self, bits: int = TIMER_BITS):
         if bits < 2:
             raise ValueError(f"a timer has at least 2 bits, not {bits}")
         self.bits = bits
-        super().__init__({"clocks": In(bits), "start": In(1), "ready": Out(1), "soon": Out(1)})
+        super().__init__({"clocks": In(bits), "start": In(1), "ready": Out(1), "soon": Out(1), "left": Out(bits)})
 
     def elaborate(self, platform):
         m = Module()
-        # Clocks to the first one that is allowed, the present one included: loading `clocks` itself needs no subtractor.
-        left = Signal(self.bits)
+        # The present clock is included: loading `clocks` itself needs no subtractor.
+        left = self.left
         m.d.comb += [self.ready.eq(left <= 1), self.soon.eq(left <= 2)]
         with m.If(self.start):
             m.d.sync += left.eq(self.clocks)

@@ -1,0 +1,113 @@
+"""When which bank is refreshed."""
+
+from amaranth import Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.memory.address import BANKS
+from rtl.memory.timers import Timer
+from rtl.memory.timing import TIMER_BITS
+
+__all__ = ["Refresh"]
+
+
+class Refresh(wiring.Component):
+    """Bank by bank in rounds, each bank once in a round and tRFCsb between two of them; or all banks together.
+
+    A bank without requests is refreshed in advance, up to `EARLY` bank refreshes: the one that was used last, since a stream has just left
+    it and comes back to it last. From `FORCED` owed on, a bank with requests is taken if there is no other: its row serves what it has
+    for `DRAIN` clocks at most. `owed` counts bank refreshes: a bank's own debt is a sixteenth of it, and one round at most.
+
+    Members
+    -------
+    active
+        Commands may be sent. The debt grows at all times.
+    all_banks
+        Refresh all banks together, at each tREFI.
+    tREFI, tREFIsb, tRFCsb
+        Of the timing set.
+    requested, hit
+        Banks that a request waits for, and with one for their open row.
+    idle, idle_chosen, busy, busy_chosen
+        Queries of :class:`rtl.memory.schedule.recency.Recency`.
+    refreshed, all_refreshed
+        The decision for the REFSB of the target, or for a REFAB.
+    target
+        One-hot: the bank to close and refresh. It has no requests, or `forced` is set: then no row of it is to be opened.
+    close
+        Banks whose rows serve nothing any more.
+    all
+        A REFAB is due: no rows are to be opened.
+    owed
+        Bank refreshes due and not done, negative in advance.
+    """
+
+    EARLY = 64
+    FORCED = 8
+    DRAIN = 64
+
+    active: In(1)
+    all_banks: In(1)
+    tREFI: In(16)
+    tREFIsb: In(12)
+    tRFCsb: In(TIMER_BITS)
+    requested: In(BANKS)
+    hit: In(BANKS)
+    idle: Out(BANKS)
+    idle_chosen: In(BANKS)
+    busy: Out(BANKS)
+    busy_chosen: In(BANKS)
+    refreshed: In(1)
+    all_refreshed: In(1)
+    target: Out(BANKS)
+    forced: Out(1)
+    close: Out(BANKS)
+    all: Out(1)
+    owed: Out(signed(12))
+
+    def elaborate(self, platform):
+        m = Module()
+        left = Signal(16)
+        due = left <= 1
+        m.d.sync += left.eq(Mux(due, Mux(self.all_banks, self.tREFI, self.tREFIsb), left - 1))
+        # It stops where nothing could be made good any more: after a long stop.
+        change = Signal(signed(6))
+        m.d.comb += change.eq(
+            Mux(due & (self.owed < 1024), Mux(self.all_banks, BANKS, 1), 0) - Mux(self.all_refreshed, BANKS, self.refreshed)
+        )
+        m.d.sync += self.owed.eq(self.owed + change)
+
+        done = Signal(BANKS)
+        after = Signal(BANKS)
+        closes = Signal()
+        m.d.comb += [after.eq(done | self.target), closes.eq(self.refreshed & after.all())]
+        m.submodules.gap = gap = Timer()
+        m.d.comb += [gap.start.eq(closes), gap.clocks.eq(self.tRFCsb)]
+        with m.If(self.all_refreshed | closes):
+            m.d.sync += done.eq(0)
+        with m.Elif(self.refreshed):
+            m.d.sync += done.eq(after)
+
+        quiet = Signal(BANKS)
+        m.d.comb += [
+            self.idle.eq(~done & ~self.requested),
+            quiet.eq(~done & ~self.hit), self.busy.eq(Mux(quiet.any(), quiet, ~done)),
+        ]
+        drain = Signal(range(self.DRAIN + 1))
+        drained = drain == 0
+        m.d.sync += drain.eq(drain - (~drained))
+        m.d.comb += self.close.eq(Mux(self.all, drained.replicate(BANKS), self.target & (self.forced & drained).replicate(BANKS)))
+        dropped = ~self.forced & (self.target & self.requested).any()
+        with m.If(self.refreshed | dropped | ~self.active | self.all_banks):
+            m.d.sync += [self.target.eq(0), self.forced.eq(0)]
+        with m.Elif(~self.target.any() & gap.ready):
+            with m.If(self.idle.any()):
+                m.d.sync += self.target.eq(Mux(self.owed > -self.EARLY, self.idle_chosen, 0))
+            with m.Elif(self.owed >= self.FORCED):
+                m.d.sync += [self.target.eq(self.busy_chosen), self.forced.eq(1), drain.eq(self.DRAIN)]
+
+        with m.If(self.all_refreshed | ~self.all_banks | ~self.active):
+            m.d.sync += self.all.eq(0)
+        with m.Elif(~self.all & (self.owed >= BANKS)):
+            m.d.sync += [self.all.eq(1), drain.eq(self.DRAIN)]
+        return m
