@@ -1,7 +1,7 @@
 """AXI4 and AXI4-Lite as Amaranth signatures, with the flat lower-case names that bus models expect (`axi__awaddr`).
 
-Source: Arm IHI 0022 (AMBA AXI and ACE protocol). Lock, cache, protection, QoS, region and user signals are left out: nothing in
-the chip gives them a meaning.
+Source: Arm IHI 0022 (AMBA AXI and ACE protocol). Cache, protection, region and user signals are left out: nothing in the chip gives them
+a meaning. Lock and QoS are an option, for slaves that do.
 """
 
 from amaranth.lib import enum, wiring
@@ -29,6 +29,10 @@ class Response(enum.Enum, shape=2):
     EXOKAY = 1
     SLVERR = 2
     DECERR = 3
+
+
+def _quality_members(channel: str) -> dict:
+    return {f"{channel}lock": Out(1), f"{channel}qos": Out(4)}
 
 
 def _read_members(address_bits: int, data_bytes: int, id_bits: int) -> dict:
@@ -69,11 +73,20 @@ class _AXI(wiring.Signature):
 
 
 class AXI4(_AXI):
-    """Full AXI4 seen from the master: `In` on a slave."""
+    """Full AXI4 seen from the master: `In` on a slave. With `quality` it has lock and QoS, which a master without them ties to 0."""
 
-    def __init__(self, address_bits: int, data_bytes: int, id_bits: int):
+    def __init__(self, address_bits: int, data_bytes: int, id_bits: int, *, quality: bool = False):
+        self.quality = quality
         members = {**_read_members(address_bits, data_bytes, id_bits), **_write_members(address_bits, data_bytes, id_bits)}
+        if quality:
+            members |= {**_quality_members("ar"), **_quality_members("aw")}
         super().__init__(address_bits, data_bytes, id_bits, members)
+
+    def __eq__(self, other):
+        return super().__eq__(other) and self.quality == other.quality
+
+    def __repr__(self):
+        return f"AXI4({self.address_bits}, {self.data_bytes}, {self.id_bits}{', quality=True' if self.quality else ''})"
 
 
 class AXI4Read(_AXI):

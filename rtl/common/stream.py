@@ -1,11 +1,11 @@
 """Small stages for streams: a register that cuts all paths, and a FIFO."""
 
-from amaranth import Module, Shape, Signal, Value
+from amaranth import Module, Mux, Shape, Signal, Value
 from amaranth.hdl import ShapeLike
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["StreamFifo", "StreamRegister"]
+__all__ = ["StreamFifo", "StreamRegister", "StreamSkid"]
 
 
 class StreamRegister(wiring.Component):
@@ -34,6 +34,30 @@ class StreamRegister(wiring.Component):
                 m.d.sync += self.output.payload.eq(self.input.payload)
         with m.Elif(self.input.valid & ~held_valid):
             m.d.sync += [held.eq(self.input.payload), held_valid.eq(1)]
+        return m
+
+
+class StreamSkid(wiring.Component):
+    """One-entry buffer: `ready` comes from a register, `valid` and `payload` pass through while it is empty.
+
+    No latency, one item a cycle.
+    """
+
+    def __init__(self, shape: ShapeLike):
+        self.shape = shape
+        super().__init__({"input": In(stream.Signature(shape)), "output": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform):
+        m = Module()
+        held = Signal(self.shape)
+        held_valid = Signal()
+        m.d.comb += [
+            self.input.ready.eq(~held_valid), self.output.valid.eq(self.input.valid | held_valid),
+            Value.cast(self.output.payload).eq(Mux(held_valid, held, self.input.payload)),
+        ]
+        m.d.sync += held_valid.eq(self.output.valid & ~self.output.ready)
+        with m.If(~held_valid):
+            m.d.sync += held.eq(self.input.payload)
         return m
 
 

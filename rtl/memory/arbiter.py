@@ -1,72 +1,103 @@
-"""Merges reads and writes into one order, in runs of one direction, since the data bus turns around slowly."""
+"""The point of ordering: the requests of all ports in one stream."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.hdl import Assert
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.memory.address import AddressMap
-from rtl.memory.requests import READ_SLOTS, SLOT_BITS, read_request, row_request, write_request
+from rtl.fabric.channels import RoundRobin
+from rtl.memory.interface import request
+from rtl.memory.port.layouts import read_offer, write_offer
 
-__all__ = ["Arbiter"]
+__all__ = ["LIMIT_BITS", "Arbiter"]
+
+#: Width of `starve_limit`.
+LIMIT_BITS = 8
 
 
 class Arbiter(wiring.Component):
-    """The point of ordering: what has passed here is seen by everything that passes later.
+    """One request a clock, in the order that all that follows keeps: what is taken here is seen by every read that is taken later.
 
-    A direction is kept for up to `RUN` atoms while it has requests, and given up when it has had none for `PATIENCE` clocks and the
-    other has one. One request a clock, one clock of latency.
+    It chooses among the first reads and writes of each port and the service's request: the starved first, then the urgent, then the
+    others, and in turn within each of the three. A request that is not urgent is starved once `starve_limit` urgent ones have been taken
+    while it waited; nothing urgent passes it any more. With a limit of 0 nothing is urgent.
+
+    While `writes_held`, a write waits for as long as a read does, unless it is starved. With no read to send it goes all the same. Whoever
+    holds writes bounds how long.
 
     Members
     -------
     reads, writes
-        Atoms in the order of their port. A read takes a slot of the return buffer, in order; without one it waits.
-    freed
-        Slots that the return buffer has given back so far, modulo 2 * READ_SLOTS.
+        Of each port.
+    service
+        Requests of fill and self-test.
+    starve_limit
+        May change at any time.
+    writes_held
+        Combinational: the choice of this clock.
+    write_waits
+        A write waited in the last clock, from a register.
     requests
-        Located, with the bank bits hashed.
+        From a register; `requests.ready` opens all streams combinationally.
     """
 
-    RUN = 64
-    PATIENCE = 4
-
-    def __init__(self, address_map: AddressMap, id_bits: int):
-        self.map = address_map
+    def __init__(self, atom_bits: int, ports: int):
+        self.atom_bits, self.ports = atom_bits, ports
         super().__init__({
-            "reads": In(stream.Signature(read_request(address_map.atom_bits))),
-            "writes": In(stream.Signature(write_request(address_map.atom_bits, id_bits))),
-            "freed": In(SLOT_BITS + 1), "requests": Out(stream.Signature(row_request())),
+            "reads": In(stream.Signature(read_offer(atom_bits))).array(ports),
+            "writes": In(stream.Signature(write_offer(atom_bits))).array(ports),
+            "service": In(stream.Signature(request(atom_bits))), "requests": Out(stream.Signature(request(atom_bits))),
+            "writes_held": In(1), "write_waits": Out(1), "starve_limit": In(LIMIT_BITS),
         })
 
     def elaborate(self, platform):
         m = Module()
-        writing = Signal()
-        run = Signal(range(self.RUN + 1))
-        dry = Signal(range(self.PATIENCE + 1))
-        slot = Signal(SLOT_BITS + 1)
-        reading = self.reads.valid & ((slot - self.freed)[:SLOT_BITS + 1] != READ_SLOTS)
-        here, other = Mux(writing, self.writes.valid, reading), Mux(writing, reading, self.writes.valid)
-        free = ~self.requests.valid | self.requests.ready
-        turn = other & ((run == self.RUN) | (~here & (dry == self.PATIENCE)))
-        step = Signal()
+        # Reads and writes of a port stand side by side, so that they alternate.
+        sources = [stream for pair in zip(self.reads, self.writes, strict=True) for stream in pair] + [self.service]
+        writing = Cat(*(number % 2 for number in range(2 * self.ports)), self.service.payload.write)
+        count = len(sources)
+        waits, urgent, held, starved = Signal(count), Signal(count), Signal(count), Signal(count)
+        chosen, go = Signal(count), Signal()
         m.d.comb += [
-            step.eq(here & free & ~turn),
-            self.reads.ready.eq(step & ~writing), self.writes.ready.eq(step & writing),
+            waits.eq(Cat(source.valid for source in sources)),
+            urgent.eq(waits & Cat(source.payload.urgent for source in sources) & (self.starve_limit != 0).replicate(count)),
+            held.eq(writing & (self.writes_held & (waits & ~writing).any()).replicate(count)),
         ]
-        with m.If(self.reads.ready):
-            m.d.sync += slot.eq(slot + 1)
-        with m.If(turn):
-            m.d.sync += [writing.eq(~writing), run.eq(0), dry.eq(0)]
-        with m.Elif(step):
-            m.d.sync += [run.eq(Mux(run == self.RUN, run, run + 1)), dry.eq(0)]
-        with m.Elif(~here & (dry != self.PATIENCE)):
-            m.d.sync += dry.eq(dry + 1)
+        classes = {"starved": starved, "urgent": urgent & ~held, "other": waits & ~held}
+        for name, requests in classes.items():
+            m.submodules[f"turn_{name}"] = turn = RoundRobin(count)
+            m.d.comb += turn.request.eq(requests)
+            classes[name] = turn
+        first, second, third = classes.values()
+        m.d.comb += [
+            chosen.eq(Mux(first.request.any(), first.grant, Mux(second.request.any(), second.grant, third.grant))),
+            go.eq(waits.any() & (~self.requests.valid | self.requests.ready)),
+            first.taken.eq(go & first.request.any()), second.taken.eq(go & ~first.request.any() & second.request.any()),
+            third.taken.eq(go & ~first.request.any() & ~second.request.any()),
+        ]
+        self._patience(m, waits & ~urgent, starved, chosen, go & (chosen & urgent).any(), go)
 
-        out = self.requests.payload
-        with m.If(free):
-            m.d.sync += [
-                # A write in error has nothing to access; its response goes out as it passes.
-                self.requests.valid.eq(step & ~(writing & self.writes.payload.error)),
-                *self.map.assign(out.location, Mux(writing, self.writes.payload.atom, self.reads.payload.atom)),
-                out.write.eq(writing), out.slot.eq(Mux(writing, self.writes.payload.slot, slot[:SLOT_BITS])), out.activate.eq(0),
-            ]
+        taken = Signal(request(self.atom_bits))
+        m.d.comb += taken.write.eq((chosen & writing).any())
+        for number, source in enumerate(sources):
+            m.d.comb += source.ready.eq(go & chosen[number])
+            with m.If(chosen[number]):
+                m.d.comb += [taken[name].eq(source.payload[name]) for name in source.payload.shape().members if name != "write"]
+        with m.If(~self.requests.valid | self.requests.ready):
+            m.d.sync += [self.requests.valid.eq(go), self.requests.payload.eq(taken)]
+        m.d.sync += self.write_waits.eq((waits & writing).any())
         return m
+
+    def _patience(self, m: Module, patient, starved, chosen, urgent_goes, go):
+        """Counts for each request the urgent ones that have passed it."""
+        marks = []
+        for number in range(len(chosen)):
+            passed = Signal(LIMIT_BITS, name=f"passed{number}")
+            mark = patient[number] & (passed >= self.starve_limit) & (self.starve_limit != 0)
+            with m.If(~patient[number] | (go & chosen[number])):
+                m.d.sync += passed.eq(0)
+            with m.Elif(urgent_goes & (passed != (1 << LIMIT_BITS) - 1)):
+                m.d.sync += passed.eq(passed + 1)
+            marks.append(mark)
+        m.d.comb += starved.eq(Cat(marks))
+        m.d.sync += Assert(~(urgent_goes & starved.any()), "arbiter: an urgent request passes one that is starved")
