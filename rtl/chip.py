@@ -11,7 +11,7 @@ from rtl.fabric.fabric import HOST_ID_BITS, Fabric, slave_id_bits
 from rtl.fabric.host_port import HostPort
 from rtl.fabric.map import LOCAL_ADDRESS_BITS
 from rtl.host.axi_lite import ADDRESS_BITS
-from rtl.host.host import Host
+from rtl.host.host import MEMORY_REGISTERS, Host
 from rtl.isa import Activity
 from rtl.l2.scratchpad import L2
 from rtl.memory.controller import MemoryController
@@ -47,6 +47,8 @@ class Compute(wiring.Component):
         What each engine of each sequencer does, the cluster's own last.
     memory[channel], memory_ready
         One AXI4 master for each memory channel, with the fabric's rules for bursts; a channel's bit says that it is initialised.
+    memory_registers[channel]
+        The registers of its controller.
     """
 
     def __init__(self, config: ChipConfig):
@@ -56,6 +58,7 @@ class Compute(wiring.Component):
             **_host_ports(config),
             "memory": Out(channel).array(config.channels),
             "memory_ready": In(config.channels),
+            "memory_registers": Out(MEMORY_REGISTERS).array(config.channels),
         })
 
     def elaborate(self, platform):
@@ -80,6 +83,7 @@ class Compute(wiring.Component):
             wiring.connect(m, fabric.l2[number], l2.ports[number])
         for number in range(config.channels):
             wiring.connect(m, fabric.memory[number], wiring.flipped(self.memory[number]))
+            wiring.connect(m, host.memory[number], wiring.flipped(self.memory_registers[number]))
         m.d.comb += [self.interrupt.eq(host.interrupt), host.memory_ready.eq(self.memory_ready.all())]
 
         # The window of the running job, one register for all data engines.
@@ -130,6 +134,7 @@ class Chip(wiring.Component):
                 self.config, self.timing, id_bits=slave_id_bits(self.config)
             )
             wiring.connect(m, compute.memory[channel], controller.axi)
+            wiring.connect(m, compute.memory_registers[channel], controller.registers)
             wiring.connect(m, controller.dfi, wiring.flipped(self.dfi[channel]))
             m.d.comb += compute.memory_ready[channel].eq(controller.ready)
         return m

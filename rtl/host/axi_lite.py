@@ -5,24 +5,11 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.bus.axi import AXI4Lite, Response
+from rtl.bus.registers import RegisterRead, RegisterWrite
 
-__all__ = ["ADDRESS_BITS", "AxiLiteSlave", "RegisterRead", "RegisterWrite"]
+__all__ = ["ADDRESS_BITS", "AxiLiteSlave"]
 
 ADDRESS_BITS = 16
-
-
-class RegisterWrite(wiring.Signature):
-    """Seen from the slave: one access per `valid` cycle; `error` answers in the same cycle. Addresses count 32-bit words."""
-
-    def __init__(self):
-        super().__init__({"valid": Out(1), "address": Out(ADDRESS_BITS - 2), "data": Out(32), "strobe": Out(4), "error": In(1)})
-
-
-class RegisterRead(wiring.Signature):
-    """Seen from the slave: one access per `valid` cycle; `data` and `error` answer in the next cycle."""
-
-    def __init__(self):
-        super().__init__({"valid": Out(1), "address": Out(ADDRESS_BITS - 2), "data": In(32), "error": In(1)})
 
 
 class AxiLiteSlave(wiring.Component):
@@ -34,8 +21,8 @@ class AxiLiteSlave(wiring.Component):
     """
 
     axi: In(AXI4Lite(ADDRESS_BITS))
-    write: Out(RegisterWrite())
-    read: Out(RegisterRead())
+    write: Out(RegisterWrite(ADDRESS_BITS))
+    read: Out(RegisterRead(ADDRESS_BITS))
 
     def elaborate(self, platform):
         m = Module()

@@ -5,16 +5,20 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.bus.axi import AXI4Lite
+from rtl.bus.registers import RegisterFanout, RegisterPort
 from rtl.config import ChipConfig
 from rtl.host.axi_lite import ADDRESS_BITS, AxiLiteSlave
 from rtl.host.counters import CauseCounters
 from rtl.host.dispatcher import Dispatcher
 from rtl.host.queue import JobQueue
-from rtl.host.registers import WATCHDOG_CYCLES, HostRegisters
-from rtl.isa import Window
+from rtl.host.registers import MEMORY_ADDRESS_BITS, WATCHDOG_CYCLES, HostRegisters
+from rtl.isa import MEMORY_BYTES, Window
 from rtl.sequencer.interface import ENDED, LaneCauses, LaunchRequest
 
-__all__ = ["Host"]
+__all__ = ["MEMORY_REGISTERS", "Host"]
+
+#: The registers of one memory controller.
+MEMORY_REGISTERS = RegisterPort((MEMORY_BYTES - 1).bit_length())
 
 
 class Host(wiring.Component):
@@ -23,7 +27,9 @@ class Host(wiring.Component):
     Members
     -------
     axi
-        AXI4-Lite slave with the registers of `rtl.isa.HostRegister`.
+        AXI4-Lite slave with the registers of `rtl.isa.HostRegister`, and those of the memory controllers.
+    memory
+        The registers of each memory controller (`rtl.isa.MemoryRegister`).
     interrupt
         High while an enabled bit of INTERRUPT is set.
     memory_ready
@@ -48,6 +54,7 @@ class Host(wiring.Component):
         count = config.sips + 1
         super().__init__({
             "axi": In(AXI4Lite(ADDRESS_BITS)),
+            "memory": Out(MEMORY_REGISTERS).array(config.channels),
             "interrupt": Out(1),
             "memory_ready": In(1),
             "launch": Out(stream.Signature(LaunchRequest)).array(count),
@@ -72,6 +79,10 @@ class Host(wiring.Component):
         wiring.connect(m, wiring.flipped(self.axi), slave.axi)
         wiring.connect(m, slave.write, registers.write)
         wiring.connect(m, slave.read, registers.read)
+        m.submodules.memory = memory = RegisterFanout(MEMORY_ADDRESS_BITS, MEMORY_REGISTERS.address_bits, self.config.channels)
+        wiring.connect(m, registers.memory, memory.port)
+        for part, port in zip(memory.parts, self.memory, strict=True):
+            wiring.connect(m, part, wiring.flipped(port))
         wiring.connect(m, queue.job, dispatcher.job)
         m.d.comb += [
             queue.push.eq(registers.push), queue.doorbell.eq(registers.doorbell),

@@ -4,12 +4,14 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl.bus.registers import RegisterPort, RegisterRead, RegisterWrite
 from rtl.config import ChipConfig
-from rtl.host.axi_lite import RegisterRead, RegisterWrite
+from rtl.host.axi_lite import ADDRESS_BITS
 from rtl.host.interface import DOORBELL, NO_SIP, PUSH, RESULT, JobDescriptor
 from rtl.isa import (
     COUNTER_BASE,
     ISA_VERSION,
+    MEMORY_BASE,
     Cause,
     Engine,
     ErrorRecord,
@@ -20,13 +22,17 @@ from rtl.isa import (
     window_address,
 )
 
-__all__ = ["CLUSTER_ID", "WATCHDOG_CYCLES", "HostRegisters"]
+__all__ = ["CLUSTER_ID", "MEMORY_ADDRESS_BITS", "WATCHDOG_CYCLES", "HostRegisters"]
 
 #: "MGCU" in memory order.
 CLUSTER_ID = 0x5543474D
 
 #: Cycles without progress before a SIP gives up, after reset.
 WATCHDOG_CYCLES = 1_000_000
+
+#: The upper half of the address space belongs to the memory controllers.
+MEMORY_ADDRESS_BITS = ADDRESS_BITS - 1
+assert MEMORY_BASE == 1 << MEMORY_ADDRESS_BITS
 
 _LANE_BITS = 5
 
@@ -45,6 +51,8 @@ class HostRegisters(wiring.Component):
     -------
     write, read
         Accesses from :class:`rtl.host.axi_lite.AxiLiteSlave`.
+    memory
+        What lies from MEMORY_BASE on; its errors are answered and recorded as those of an address that has no register.
     push, doorbell, full, empty, queued, released
         To and from :class:`rtl.host.queue.JobQueue`.
     running, memory_ready, result, overflow
@@ -59,8 +67,9 @@ class HostRegisters(wiring.Component):
         self.config = config
         depth = range(config.job_queue_depth + 1)
         super().__init__({
-            "write": In(RegisterWrite()),
-            "read": In(RegisterRead()),
+            "write": In(RegisterWrite(ADDRESS_BITS)),
+            "read": In(RegisterRead(ADDRESS_BITS)),
+            "memory": Out(RegisterPort(MEMORY_ADDRESS_BITS)),
             "push": Out(PUSH),
             "doorbell": Out(DOORBELL),
             "full": In(1),
@@ -118,6 +127,16 @@ class HostRegisters(wiring.Component):
         }
         write_only = (register.JOB_PUSH, register.DOORBELL)
 
+        # The memory controllers' half.
+        memory, words_below = self.memory, MEMORY_ADDRESS_BITS - 2
+        write_memory, read_memory, was_memory = self.write.address[-1], self.read.address[-1], Signal()
+        m.d.sync += was_memory.eq(read_memory)
+        m.d.comb += [
+            memory.write.valid.eq(self.write.valid & write_memory), memory.write.address.eq(self.write.address[:words_below]),
+            memory.write.data.eq(self.write.data), memory.write.strobe.eq(self.write.strobe),
+            memory.read.valid.eq(self.read.valid & read_memory), memory.read.address.eq(self.read.address[:words_below]),
+        ]
+
         # Writes.
         strobe = Cat(bit.replicate(8) for bit in self.write.strobe)
         given = self.write.data & strobe
@@ -128,7 +147,7 @@ class HostRegisters(wiring.Component):
                 with m.Case(int(address) >> 2):
                     m.d.comb += hit.eq(self.write.valid & self.write.strobe.any())
             with m.Default():
-                m.d.comb += self.write.error.eq(~self._is_counter(self.write.address))
+                m.d.comb += self.write.error.eq(Mux(write_memory, memory.write.error, ~self._is_counter(self.write.address)))
         for address, word in words.items():
             with m.If(writes[address]):
                 m.d.sync += word.eq((word & ~strobe) | given)
@@ -140,9 +159,9 @@ class HostRegisters(wiring.Component):
         m.d.sync += overflow.eq(Mux(writes[register.OVERFLOW], 0, overflow) | self.overflow)
 
         # Reads.
-        counter, found = Signal(), Signal(32)
+        counter, found, unknown = Signal(), Signal(32), Signal()
         m.d.comb += Cat(self.cause, self.engine, self.lane).eq(self.read.address)
-        m.d.sync += [counter.eq(self._is_counter(self.read.address)), self.read.error.eq(0)]
+        m.d.sync += [counter.eq(self._is_counter(self.read.address)), unknown.eq(0)]
         with m.Switch(self.read.address):
             for address, value in readable.items():
                 with m.Case(int(address) >> 2):
@@ -150,8 +169,11 @@ class HostRegisters(wiring.Component):
             with m.Case(*(int(address) >> 2 for address in write_only)):
                 m.d.sync += found.eq(0)
             with m.Default():
-                m.d.sync += [found.eq(0), self.read.error.eq(~self._is_counter(self.read.address))]
-        m.d.comb += self.read.data.eq(Mux(counter, self.count, found))
+                m.d.sync += [found.eq(0), unknown.eq(~self._is_counter(self.read.address))]
+        m.d.comb += [
+            self.read.data.eq(Mux(was_memory, memory.read.data, Mux(counter, self.count, found))),
+            self.read.error.eq(Mux(was_memory, memory.read.error, unknown)),
+        ]
         m.d.sync += cycle.eq(cycle + 1)
         with m.If(self.read.valid & (self.read.address == register.CYCLE_LO >> 2)):
             m.d.sync += cycle_high.eq(cycle[32:])

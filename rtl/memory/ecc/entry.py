@@ -56,13 +56,15 @@ class Entry(wiring.Component):
         strobe, bad = Signal(32), Signal(WORDS)
         given = self.request
 
-        def bits(strobes):
-            return Cat(strobe.replicate(8) for strobe in strobes)
-
         joins = Signal(32)
-        m.d.comb += joins.eq(Mux((self.allocate & ~self.rewrite) | self.merge, given.strobe, 0))
-        written, kept = bits(joins), Mux(self.fill, bits(strobe), ~0)
-        m.d.sync += self.data.eq((given.data & written) | (~written & ((self.data & kept) | (self.returned.data & ~kept))))
+        # Bytes that come with the request, and bytes that come from the memory.
+        written, filled = Signal(256), Signal(256)
+        m.d.comb += [
+            joins.eq(Mux((self.allocate & ~self.rewrite) | self.merge, given.strobe, 0)),
+            written.eq(Cat(bit.replicate(8) for bit in joins)),
+            filled.eq(Cat(bit.replicate(8) for bit in Mux(self.fill, ~strobe, 0))),
+        ]
+        m.d.sync += self.data.eq((given.data & written) | (~written & ((self.returned.data & filled) | (self.data & ~filled))))
 
         with m.If(self.allocate):
             m.d.sync += [
