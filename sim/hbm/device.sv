@@ -41,15 +41,9 @@ module hbm_device #(
     input      [255:0] write_data,
     input      [31:0] write_check,
     input      [31:0] write_mask,         // 1: the byte keeps its value
-<<<<<<< HEAD
     output     [255:0] read_data,
     output     [31:0] read_check,
     output            read_valid,
-=======
-    output reg [255:0] read_data,
-    output reg [31:0] read_check,
-    output reg        read_valid,
->>>>>>> sched
     output reg [31:0] violations,
     output reg [7:0]  first_violation,
     output reg [31:0] broken,             // the rules, bit = code
@@ -65,18 +59,12 @@ module hbm_device #(
                V_ROUND = 20, V_ROW_BUS = 21, V_OPEN = 22, V_CLOSED = 23, V_RANGE = 24, V_MODE = 25, V_COMMAND = 26,
                V_DATA_BUS = 27, V_STORAGE = 28;
 
-<<<<<<< HEAD
     // Timing of this run.
     reg [63:0] nRL, nWL, nRCDRD, nRCDWR, nRP, nRAS, nRC, nRRD_S, nRRD_L, nCCD_S, nCCD_L, nFAW, nWR, nRTP, nWTR_S, nWTR_L, nRTW_GAP,
                nREFI, nRFC, nRFCsb, nRREFD;
     reg [63:0] write_to_precharge, write_to_read_S, write_to_read_L, read_to_write;
     reg        impossible;                // a timing that the model can't keep
-=======
-    reg [255:0] mem [0:ATOMS-1] /* verilator public_flat_rw */;
-    reg [31:0] checks [0:ATOMS-1] /* verilator public_flat_rw */;
->>>>>>> sched
 
-    integer nRL, nWL, ntRCDRD, ntRCDWR, ntRP, ntRAS, ntRC, ntRRD_S, ntRRD_L, ntCCD_S, ntCCD_L, ntFAW, ntWR, ntRTP, ntWTR_S, ntWTR_L, ntRTW_GAP, ntREFI, ntRFC, ntREFIsb, ntRFCsb, ntRREFD;
     // Times of past events. The clock starts at EPOCH, so that "never" (0) is long enough ago for every rule.
     localparam [63:0] EPOCH = 64'd1048576;
     reg [63:0] now;
@@ -183,40 +171,9 @@ module hbm_device #(
     endtask
 
     initial begin
-        if (!$value$plusargs("hbm_RL=%d", nRL)) nRL = RL;
-        if (!$value$plusargs("hbm_WL=%d", nWL)) nWL = WL;
-        if (!$value$plusargs("hbm_tRCDRD=%d", ntRCDRD)) ntRCDRD = tRCDRD;
-        if (!$value$plusargs("hbm_tRCDWR=%d", ntRCDWR)) ntRCDWR = tRCDWR;
-        if (!$value$plusargs("hbm_tRP=%d", ntRP)) ntRP = tRP;
-        if (!$value$plusargs("hbm_tRAS=%d", ntRAS)) ntRAS = tRAS;
-        if (!$value$plusargs("hbm_tRC=%d", ntRC)) ntRC = tRC;
-        if (!$value$plusargs("hbm_tRRD_S=%d", ntRRD_S)) ntRRD_S = tRRD_S;
-        if (!$value$plusargs("hbm_tRRD_L=%d", ntRRD_L)) ntRRD_L = tRRD_L;
-        if (!$value$plusargs("hbm_tCCD_S=%d", ntCCD_S)) ntCCD_S = tCCD_S;
-        if (!$value$plusargs("hbm_tCCD_L=%d", ntCCD_L)) ntCCD_L = tCCD_L;
-        if (!$value$plusargs("hbm_tFAW=%d", ntFAW)) ntFAW = tFAW;
-        if (!$value$plusargs("hbm_tWR=%d", ntWR)) ntWR = tWR;
-        if (!$value$plusargs("hbm_tRTP=%d", ntRTP)) ntRTP = tRTP;
-        if (!$value$plusargs("hbm_tWTR_S=%d", ntWTR_S)) ntWTR_S = tWTR_S;
-        if (!$value$plusargs("hbm_tWTR_L=%d", ntWTR_L)) ntWTR_L = tWTR_L;
-        if (!$value$plusargs("hbm_tRTW_GAP=%d", ntRTW_GAP)) ntRTW_GAP = tRTW_GAP;
-        if (!$value$plusargs("hbm_tREFI=%d", ntREFI)) ntREFI = tREFI;
-        if (!$value$plusargs("hbm_tRFC=%d", ntRFC)) ntRFC = tRFC;
-        if (!$value$plusargs("hbm_tRFCsb=%d", ntRFCsb)) ntRFCsb = tRFCsb;
-        if (!$value$plusargs("hbm_tRREFD=%d", ntRREFD)) ntRREFD = tRREFD;
         clear;
-<<<<<<< HEAD
         load_timing;
         fetch = 0; store = 0; fetch_atom = 0; store_atom = 0; trace = 0;
-=======
-        read_data = 0; read_valid = 0; violations = 0; first_violation = 0; trace = 0;
-        if (nRL > 60 || nWL > 60) $display("HBM device: nRL and nWL must not exceed 60");
-        for (i = 0; i < ATOMS; i = i + 1) begin mem[i] = 256'd0; checks[i] = 0; end
-        if ($value$plusargs("memory=%s", path)) begin
-            $sformat(path, "%0s.%0d", path, CHANNEL);
-            $readmemh(path, mem);
-        end
->>>>>>> sched
         if ($value$plusargs("hbm_trace=%s", path)) begin
             if (CHANNEL != 0) $sformat(path, "%0s.%0d", path, CHANNEL);
             trace = $fopen(path, "w");
@@ -296,7 +253,6 @@ module hbm_device #(
     // Rules of a command that counts as an activate, at time `e`. Between two of one bank tRC and tRFCsb say all.
     task check_activate;
         begin
-<<<<<<< HEAD
             if (open[b]) violate(V_OPEN);
             need(V_tRC, e, activated[b], nRC);
             need(V_tRP, e, precharged[b], nRP);
@@ -318,19 +274,6 @@ module hbm_device #(
             need(V_tRRD_S, e, far, nRRD_S);
             need(V_tRREFD, e, previous, nRREFD);
             need(V_tFAW, e, window[oldest], nFAW);
-=======
-            if (open[b]) violate(V_OPEN, "OPEN");
-            if (e < activated[b] + ntRC) violate(V_tRC, "tRC");
-            if (e < precharged[b] + ntRP) violate(V_tRP, "tRP");
-            if (e < last_refab + ntRFC) violate(V_tRFC, "tRFC");
-            if (e < refreshed[b] + ntRFCsb) violate(V_tRFCsb, "tRFCsb");
-            else if (e < last_refsb + ntRREFD) violate(V_tRREFD, "tRREFD");
-            if (e < group_activated[g] + ntRRD_L && e >= activated[b] + ntRC) violate(V_tRRD_L, "tRRD_L");
-            else if (e < last_activated + ntRRD_S && e >= activated[b] + ntRC) violate(V_tRRD_S, "tRRD_S");
-            if (e < window[oldest] + ntFAW) violate(V_tFAW, "tFAW");
-            last_activated = e;
-            group_activated[g] = e;
->>>>>>> sched
             window[oldest] = e;
             oldest = oldest + 2'd1;
         end
@@ -349,20 +292,10 @@ module hbm_device #(
     // The bank closes by itself as soon as the rules of a PRE allow it.
     task auto_precharge;
         begin
-<<<<<<< HEAD
             open[b] = 0;
             precharged[b] = activated[b] + nRAS;
             if (precharged[b] < was_read[b] + nRTP) precharged[b] = was_read[b] + nRTP;
             if (precharged[b] < was_written[b] + write_to_precharge) precharged[b] = was_written[b] + write_to_precharge;
-=======
-            if (open[b]) begin
-                if (now < activated[b] + ntRAS) violate(V_tRAS, "tRAS");
-                if (now < was_read[b] + ntRTP) violate(V_tRTP, "tRTP");
-                if (now < was_written[b] + nWL + 2 + ntWR) violate(V_tWR, "tWR");
-                open[b] = 0;
-                precharged[b] = now;
-            end
->>>>>>> sched
         end
     endtask
 
@@ -371,20 +304,12 @@ module hbm_device #(
         begin
             for (i = 0; i < 16; i = i + 1) begin
                 b = i;
-<<<<<<< HEAD
                 if (open[i]) violate(code);
                 need(V_tRP, now, precharged[i], nRP);
                 need(V_tRC, now, activated[i], nRC);
                 need(V_tRFCsb, now, refreshed[i], nRFCsb);
             end
             need(V_tRFC, now, last_refab, nRFC);
-=======
-                if (now < precharged[i] + ntRP) violate(V_tRP, "tRP");
-                if (now < activated[i] + ntRC) violate(V_tRC, "tRC");
-                if (now < refreshed[i] + ntRFCsb) violate(V_tRFCsb, "tRFCsb");
-            end
-            if (now < last_refab + ntRFC) violate(V_tRFC, "tRFC");
->>>>>>> sched
         end
     endtask
 
@@ -392,13 +317,8 @@ module hbm_device #(
         begin
             e = now;
             check_activate;
-<<<<<<< HEAD
             if (round[b]) violate(V_ROUND);
             if (round == 0) need(V_tRFCsb, now, round_end, nRFCsb);
-=======
-            if (round[b]) violate(V_ROUND, "ROUND");
-            if (round == 0 && now < last_refsb + ntRFCsb && now >= refreshed[b] + ntRFCsb) violate(V_tRFCsb, "tRFCsb");
->>>>>>> sched
             round[b] = 1;
             if (round == 16'hffff) begin
                 round = 0;
@@ -434,13 +354,8 @@ module hbm_device #(
                     for (i = 0; i < 16; i = i + 1) if (owed[i] > -POSTPONED) owed[i] = owed[i] - 8'sd1;
                 end
                 3'd6: begin
-<<<<<<< HEAD
                     check_idle(V_MODE);
                     if (row_bank == 0 && row_row != nRL || row_bank == 1 && row_row != nWL || row_bank > 1) violate(V_MODE);
-=======
-                    check_idle(V_MODE, "MODE");
-                    if (row_bank == 0 && row_row != nRL || row_bank == 1 && row_row != nWL || row_bank > 1) violate(V_MODE, "MODE");
->>>>>>> sched
                 end
                 default: violate(V_COMMAND);
             endcase
@@ -487,7 +402,6 @@ module hbm_device #(
             if (column_operation > 4) violate(V_COMMAND);
             else if (!open[b]) violate(V_CLOSED);
             else begin
-<<<<<<< HEAD
                 check_column;
                 if (column_operation < 3) begin
                     need(V_tRCDRD, now, activated[b], nRCDRD);
@@ -509,41 +423,6 @@ module hbm_device #(
                     write_due[nWL - 1] = 1;
                     write_atom[write_tail] = atom(b, row[b], column_column);
                     write_tail = write_tail + 6'd1;
-=======
-                p = last_read > last_written ? last_read : last_written;
-                e = group_read[g] > group_written[g] ? group_read[g] : group_written[g];
-                if (now < e + ntCCD_L) violate(V_tCCD_L, "tCCD_L");
-                else if (now < p + ntCCD_S) violate(V_tCCD_S, "tCCD_S");
-                if (column_operation < 3) begin
-                    if (now < activated[b] + ntRCDRD) violate(V_tRCDRD, "tRCDRD");
-                    if (now < group_written[g] + nWL + 2 + ntWTR_L) violate(V_tWTR_L, "tWTR_L");
-                    else if (now < last_written + nWL + 2 + ntWTR_S) violate(V_tWTR_S, "tWTR_S");
-                    last_read = now;
-                    group_read[g] = now;
-                    was_read[b] = now;
-                    read_due[nRL + 1] = 1;
-                    read_atom[read_tail] = atom(b, row[b], column_column);
-                    read_tail = read_tail + 6'd1;
-                    p = now + ntRTP;
-                end else begin
-                    if (now < activated[b] + ntRCDWR) violate(V_tRCDWR, "tRCDWR");
-                    if (now < last_read + nRL + 2 + ntRTW_GAP - nWL) violate(V_tRTW, "tRTW");
-                    last_written = now;
-                    group_written[g] = now;
-                    was_written[b] = now;
-                    write_due[nWL] = 1;
-                    write_atom[write_tail] = atom(b, row[b], column_column);
-                    write_tail = write_tail + 6'd1;
-                    p = now + nWL + 2 + ntWR;
-                end
-                if (column_operation == 2 || column_operation == 4) begin
-                    // Auto-precharge: the bank closes by itself as soon as the rules of a PRE allow it.
-                    if (p < activated[b] + ntRAS) p = activated[b] + ntRAS;
-                    if (p < was_read[b] + ntRTP) p = was_read[b] + ntRTP;
-                    if (p < was_written[b] + nWL + 2 + ntWR) p = was_written[b] + nWL + 2 + ntWR;
-                    open[b] = 0;
-                    precharged[b] = p;
->>>>>>> sched
                 end
                 if (column_operation == 2 || column_operation == 4) auto_precharge;
             end
@@ -557,34 +436,10 @@ module hbm_device #(
         end
     endtask
 
-<<<<<<< HEAD
     task count_refresh;
         begin
             interval = interval + 1;
             if (interval == nREFI) begin
-=======
-    task take_write;
-        begin
-            if (write_atom[write_head] >= ATOMS) violate(V_RANGE, "RANGE");
-            else if (write_mask == 0) begin
-                mem[write_atom[write_head]] = write_data;
-                checks[write_atom[write_head]] = write_check;
-            end else begin
-                for (i = 0; i < 4; i = i + 1)
-                    if (write_mask[8*i +: 8] != 8'hff) checks[write_atom[write_head]][8*i +: 8] = write_check[8*i +: 8];
-                word = mem[write_atom[write_head]];
-                for (i = 0; i < 32; i = i + 1) if (!write_mask[i]) word[8*i +: 8] = write_data[8*i +: 8];
-                mem[write_atom[write_head]] = word;
-            end
-            write_head = write_head + 6'd1;
-        end
-    endtask
-
-    task count_refresh;
-        begin
-            interval = interval + 1;
-            if (interval == ntREFI) begin
->>>>>>> sched
                 interval = 0;
                 c = 0;
                 for (i = 0; i < 16; i = i + 1) begin
@@ -621,17 +476,7 @@ module hbm_device #(
             write_due = write_due >> 1;
             fetch <= read_due[0];
             if (read_due[0]) begin
-<<<<<<< HEAD
                 fetch_atom <= read_atom[read_head];
-=======
-                if (read_atom[read_head] >= ATOMS) begin
-                    violate(V_RANGE, "RANGE");
-                    read_data <= 0;
-                end else begin
-                    read_data <= mem[read_atom[read_head]];
-                    read_check <= checks[read_atom[read_head]];
-                end
->>>>>>> sched
                 read_head = read_head + 6'd1;
             end
             read_due = read_due >> 1;

@@ -61,7 +61,10 @@ class Goal:
 
 @dataclass(frozen=True)
 class Result:
-    """`steps`: length of the induction, the bound, or the clock of the failure. `failed`: the assert that failed."""
+    """`steps`: length of the induction, the bound, or the clock of the failure. `covers`: the clock that meets each.
+
+    Of a counterexample: the assert that `failed`, its `table`, the `values` of the ports by clock and the waveform.
+    """
 
     goal: Goal
     verdict: str
@@ -71,6 +74,7 @@ class Result:
     seconds: float
     failed: str | None = None
     table: str = ""
+    values: tuple[dict[str, int], ...] = ()
     vcd: Path | None = None
 
     def __str__(self) -> str:
@@ -116,7 +120,7 @@ def _counterexample(goal: Goal, model: Model, answer: Answer, start: float) -> R
     if seen.failed not in model.asserts:
         # Solver and simulator disagree: a fault of the kit or of a tool, never of the design.
         raise ProofFailure(f"{goal.name}: the simulator does not confirm the counterexample ({seen.failed})\n{seen.table}")
-    return Result(goal, "violated", answer.steps, len(model.asserts), {}, time.monotonic() - start, seen.failed, seen.table, vcd)
+    return Result(goal, "violated", answer.steps, len(model.asserts), {}, time.monotonic() - start, seen.failed, seen.table, seen.values, vcd)
 
 
 def _covers(goal: Goal, model: Model) -> dict[str, int]:

@@ -19,7 +19,7 @@ __all__ = ["GOALS", "BankAndChannel", "OneTimer", "Window"]
 
 def counts(left: Value, since: Value, clocks: Value) -> Value:
     """The invariant of a timer: what is left and what has passed make up the distance."""
-    return Mux(since >= clocks, left <= 1, left == (clocks - since + 1)[:TIMER_BITS + 2])
+    return Mux(since >= clocks, left <= 1, left + since == clocks + 1)
 
 
 class OneTimer(wiring.Component):
@@ -153,6 +153,7 @@ class BankAndChannel(wiring.Component):
     row_bank: In(4)
     column_wish: In(ColumnWish)
     column_bank: In(4)
+    acting_bank: Out(4)
     ACT: Out(1)
     PRE: Out(1)
     REFSB: Out(1)
@@ -184,7 +185,7 @@ class BankAndChannel(wiring.Component):
         m.d.comb += [channel.timing.eq(given), monitor.timing.eq(t), monitor.sums.eq(sums), monitor.watched.eq(self.watched)]
 
         # The sender. An ACT takes the row bus for two clocks and is an event of the second.
-        acting, acting_bank = Signal(), Signal(4)
+        acting, acting_bank = Signal(), self.acting_bank
         row_here, column_here = self.row_bank == self.watched, self.column_bank == self.watched
         row_group, column_group = self.row_bank[:2], self.column_bank[:2]
 
