@@ -8,7 +8,8 @@ __all__ = ["GOALS", "goals"]
 
 #: Modules with a list `GOALS`.
 _MODULES = (
-    "verif.formal.common", "verif.memory.formal.code", "verif.memory.formal.data_bus", "verif.memory.formal.timers",
+    "verif.formal.common", "verif.memory.formal.timers", "verif.memory.formal.data_bus", "verif.memory.formal.code",
+    "verif.memory.formal.mutants",
 )
 
 

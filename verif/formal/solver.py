@@ -42,7 +42,8 @@ def solve(model: Model, induction: bool, depth: int, covers: "list[str] | None" 
     With `induction`, `depth` is the greatest length tried, else the number of clocks from reset.
     """
     common = "-set-assumes -set rst 0 " + " ".join(f"-show {name}" for name in model.inputs)
-    kind = "-tempinduct -seq 1" if induction else "-tempinduct-baseonly -seq 1"
+    # Without `-seq`, which would leave out the first clocks.
+    kind = "-tempinduct" if induction else "-tempinduct-baseonly"
     goals = ["-prove-asserts"] if covers is None else [f"-prove {model.covers[name]} 0" for name in covers]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -53,7 +54,6 @@ def solve(model: Model, induction: bool, depth: int, covers: "list[str] | None" 
         ]
         for number, goal in enumerate(goals):
             files = f"-dump_json {folder / f'{number}.json'}"
-            # A base case alone ends at `maxsteps` clocks; induction of length k also looks at clock k + 1.
             commands.append(
                 f"tee -q -o {folder / f'{number}.log'} sat {kind} -maxsteps {depth} {goal} {common} {files} top"
             )
@@ -85,19 +85,21 @@ def _answer(log: Path, dump: Path, model: Model, induction: bool) -> Answer:
 
 
 def _waves(dump: dict, model: Model) -> tuple[dict[str, int], ...]:
-    """WaveJSON: position 0 of a wave is the initial state, each later one a clock; "." repeats."""
+    """WaveJSON: a symbol for each clock; "." repeats. Of a design with registers, there is one more in front, for the initial state."""
     clocks: list[dict[str, int]] = []
     for signal in dump["signal"]:
         if signal["name"] not in model.inputs:
             continue
-        values, data = [], iter(signal.get("data", ()))
+        values, value, data = [], 0, iter(signal.get("data", ()))
         for symbol in signal["wave"]:
+            if symbol == "4":
+                # No value: an input of the initial state.
+                next(data, None)
+                continue
             if symbol != ".":
-                text = symbol if "data" not in signal else next(data)
-                value = int(text, 2) if text in ("0", "1") or set(text) <= {"0", "1"} and text else 0
+                value = int(next(data) if "data" in signal else symbol, 2)
             values.append(value)
-        values = values[1:]
         clocks = clocks or [{} for _ in values]
-        for clock, value in zip(clocks, values, strict=True):
-            clock[signal["name"]] = value
+        for clock, number in zip(clocks, values, strict=True):
+            clock[signal["name"]] = number
     return tuple(clocks)

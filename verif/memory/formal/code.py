@@ -81,6 +81,6 @@ class Code(wiring.Component):
 
 
 GOALS = [
-    *(Goal(f"code_word{word}", lambda word=word: Code(word)) for word in range(4)),
+    *(Goal(f"code_word{word}", lambda word=word: Code(word), long=word > 0) for word in range(4)),
     Goal("code_fault", lambda: Code(1, fault=True), "bounded", 3, "broken"),
 ]
