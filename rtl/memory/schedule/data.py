@@ -31,6 +31,8 @@ class WriteData(wiring.Component):
         Reads a row: `write_data` holds it in the next clock. Not while `busy`.
     write_data, write_check, write_mask
         To the device.
+    empty
+        No bytes are under way to it.
     """
 
     def __init__(self, depth: int):
@@ -41,7 +43,7 @@ class WriteData(wiring.Component):
             "enable": In(1), "write_latency": In(6), "free": Out(1), "free_slot": Out(bits),
             "write": In(1), "merge": In(1), "slot": In(bits), "data": In(256), "strobe": In(32), "check": In(CHECK_BITS),
             "issue": In(1), "issue_slot": In(bits), "forward": In(1), "forward_slot": In(bits), "busy": Out(1),
-            "write_data": Out(256), "write_check": Out(CHECK_BITS), "write_mask": Out(32),
+            "write_data": Out(256), "write_check": Out(CHECK_BITS), "write_mask": Out(32), "empty": Out(1),
         })
 
     def elaborate(self, platform):
@@ -60,6 +62,7 @@ class WriteData(wiring.Component):
             enter.addr.eq(tail), enter.data.eq(self.issue_slot), enter.en.eq(self.issue), leave.addr.eq(head), self.busy.eq(due[0]),
         ]
         m.d.sync += [tail.eq(tail + self.issue), head.eq(head + due[0])]
+        m.d.comb += self.empty.eq(head == tail)
 
         used = Signal(self.slots)
         lowest = first(m, ~used, "lowest")
@@ -109,12 +112,15 @@ class ReadReturn(wiring.Component):
         From the write buffer.
     fetched
         What comes back, one clock later.
+    empty
+        Nothing is on its way.
     """
 
     def __init__(self):
         super().__init__({
             "issue": In(1), "tag": In(Tag), "read_data": In(256), "read_check": In(CHECK_BITS), "read_valid": In(1),
             "forward": In(1), "forward_tag": In(Tag), "busy": Out(1), "data": In(256), "check": In(CHECK_BITS), "fetched": Out(fetched()),
+            "empty": Out(1),
         })
 
     def elaborate(self, platform):
@@ -131,7 +137,7 @@ class ReadReturn(wiring.Component):
         tag = Signal(Tag)
         kept = Signal(256 + CHECK_BITS)
         out = self.fetched
-        m.d.comb += self.busy.eq(arrived | held)
+        m.d.comb += [self.busy.eq(arrived | held), self.empty.eq((head == tail) & ~self.busy & ~out.valid)]
         m.d.sync += [arrived.eq(self.forward), out.valid.eq(self.read_valid | arrived | held)]
         with m.If(self.forward):
             m.d.sync += tag.eq(self.forward_tag)

@@ -1,6 +1,7 @@
 """Tables of requests in the order of their age, kept as vectors: one bit of a field for all entries in one signal."""
 
 from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Assert
 from amaranth.lib import data
 
 from rtl.memory.address import Location
@@ -117,7 +118,10 @@ class Entries:
             left.eq(Mux(some, self.valid >> 1, self.valid)),
             tail.eq(Cat(push, (left & push.replicate(self.depth))[:-1]) & ~left),
         ]
-        m.d.sync += self.valid.eq(left | tail)
+        m.d.sync += [
+            self.valid.eq(left | tail),
+            Assert((remove & ~self.valid) == 0, "what leaves is there"), Assert(~push | ~left[-1], "there is room for what comes"),
+        ]
         for field, bits in self.fields.items():
             for index, bit in enumerate(bits):
                 now = bit

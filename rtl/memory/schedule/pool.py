@@ -29,8 +29,9 @@ class WritePool(wiring.Component):
         The banks that a decision closes.
     legal
         Banks that may have a WR now. If they have hits, the oldest one leaves: `issue`, `issue_bank`, `issue_column`, `issue_slot`.
-    any, hits, capped, expired
-        For each bank: a write waits; one for the open row waits; the oldest has expired and is no hit; the oldest has expired.
+    any, hits, capped, expired, pressing
+        For each bank: a write waits; one for the open row waits; the oldest has expired and is no hit; the oldest has expired; one of the
+        pool's oldest quarter waits.
     activate, row
         One-hot, and the row of the oldest write of that bank.
     room, empty, half, nearly_full
@@ -45,7 +46,7 @@ class WritePool(wiring.Component):
             "push": In(1), "slot": In(self.slot_bits), "whole": In(1), "hit": In(1), "merge": In(1),
             "opened": In(1), "opened_bank": In(4), "opened_row": In(15), "close": In(BANKS),
             "legal": In(BANKS), "issue": Out(1), "issue_bank": Out(4), "issue_column": Out(5), "issue_slot": Out(self.slot_bits),
-            "any": Out(BANKS), "hits": Out(BANKS), "capped": Out(BANKS), "expired": Out(BANKS),
+            "any": Out(BANKS), "hits": Out(BANKS), "capped": Out(BANKS), "expired": Out(BANKS), "pressing": Out(BANKS),
             "activate": In(BANKS), "row": Out(15), "room": Out(1), "empty": Out(1), "half": Out(1), "nearly_full": Out(1),
         })
 
@@ -74,6 +75,7 @@ class WritePool(wiring.Component):
         m.d.comb += [
             self.any.eq(Cat(part.any() for part in members)), self.hits.eq(Cat((part & hit).any() for part in members)),
             self.expired.eq(Cat((head & expired).any() for head in heads)),
+            self.pressing.eq(Cat(part[:self.depth // 4].any() for part in members)),
             self.capped.eq(Cat((head & late).any() for head in heads)),
         ]
         head = entries.signal(pick(self.activate, heads), "head_of_activate")

@@ -1,6 +1,7 @@
 """The reads that wait for one bank, and its row."""
 
 from amaranth import Cat, EnableInserter, Module, Mux, Signal
+from amaranth.hdl import Assert
 from amaranth.lib.wiring import In, Out
 
 from rtl.common.once import EmitOnce
@@ -107,6 +108,8 @@ class BankReads(EmitOnce):
             hits.eq(moved(matching) | (tail & pushed_hit.replicate(depth))),
             seen.eq(moved(seen_now) | (tail & self.pushed_ticks[0].replicate(depth))),
             expired.eq(moved(expired_now) | (tail & self.pushed_ticks[1].replicate(depth))),
+            Assert(~self.push | ~left[-1], "there is room for the read"), Assert(~self.take | hits.any(), "the read that leaves hits"),
+            Assert(~self.activate | ~self.open, "no ACT of an open bank"), Assert(~self.close | ~self.opening, "no PRE with the ACT"),
             self.opening.eq(self.activate), self.open.eq((self.open | self.activate) & ~self.close),
         ]
         with m.If(self.activate):

@@ -1,4 +1,4 @@
-"""The order in which banks were used."""
+"""The order in which something happened to banks."""
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -10,7 +10,7 @@ __all__ = ["Recency"]
 
 
 class Recency(wiring.Component):
-    """Which bank of a set had a column command longest ago, or latest: a matrix of one bit for each pair of banks.
+    """Which bank of a set was used longest ago, or latest: a matrix of one bit for each pair of banks.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Recency(wiring.Component):
     Members
     -------
     used
-        One-hot: the bank that a column command goes to, if any.
+        One-hot: the bank that is used now, if any.
     NAME, NAME_chosen
         Of each query: a set of banks, and the one of them that was used longest ago or latest, one-hot; none of an empty set.
     """

@@ -1,6 +1,7 @@
 """When which bank is refreshed."""
 
 from amaranth import Module, Mux, Signal, signed
+from amaranth.hdl import Assert
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,8 +27,8 @@ class Refresh(wiring.Component):
         Refresh all banks together, at each tREFI.
     tREFI, tREFIsb, tRFCsb
         Of the timing set.
-    requested, hit
-        Banks that a request waits for, and with one for their open row.
+    requested, hit, pressing
+        Banks that a request waits for; with one for their open row; with many.
     idle, idle_chosen, busy, busy_chosen
         Queries of :class:`rtl.memory.schedule.recency.Recency`.
     refreshed, all_refreshed
@@ -53,6 +54,7 @@ class Refresh(wiring.Component):
     tRFCsb: In(TIMER_BITS)
     requested: In(BANKS)
     hit: In(BANKS)
+    pressing: In(BANKS)
     idle: Out(BANKS)
     idle_chosen: In(BANKS)
     busy: Out(BANKS)
@@ -77,21 +79,30 @@ class Refresh(wiring.Component):
         )
         m.d.sync += self.owed.eq(self.owed + change)
 
+        m.d.sync += Assert(~self.refreshed | self.target.any(), "a REFSB has its bank")
+
         done = Signal(BANKS)
         after = Signal(BANKS)
         closes = Signal()
         m.d.comb += [after.eq(done | self.target), closes.eq(self.refreshed & after.all())]
+        early = Signal()
         m.submodules.gap = gap = Timer()
-        m.d.comb += [gap.start.eq(closes), gap.clocks.eq(self.tRFCsb)]
+        m.submodules.rest = rest = Timer()
+        m.d.comb += [
+            gap.start.eq(closes), gap.clocks.eq(self.tRFCsb), rest.start.eq(self.refreshed), rest.clocks.eq(self.tRFCsb),
+            # With several banks away at once, their requests fill the queues and leave others idle, which would then follow them.
+            early.eq((self.owed > 0) | ((self.owed > -self.EARLY) & (rest.ready | ~self.requested.any()))),
+        ]
         with m.If(self.all_refreshed | closes):
             m.d.sync += done.eq(0)
         with m.Elif(self.refreshed):
             m.d.sync += done.eq(after)
 
-        quiet = Signal(BANKS)
+        quiet, calm = Signal(BANKS), Signal(BANKS)
         m.d.comb += [
             self.idle.eq(~done & ~self.requested),
-            quiet.eq(~done & ~self.hit), self.busy.eq(Mux(quiet.any(), quiet, ~done)),
+            quiet.eq(~done & ~self.hit), calm.eq(quiet & ~self.pressing),
+            self.busy.eq(Mux(calm.any(), calm, Mux(quiet.any(), quiet, ~done))),
         ]
         drain = Signal(range(self.DRAIN + 1))
         drained = drain == 0
@@ -100,9 +111,12 @@ class Refresh(wiring.Component):
         dropped = ~self.forced & (self.target & self.requested).any()
         with m.If(self.refreshed | dropped | ~self.active | self.all_banks):
             m.d.sync += [self.target.eq(0), self.forced.eq(0)]
-        with m.Elif(~self.target.any() & gap.ready):
+        with m.Elif(self.target.any()):
+            with m.If(~self.forced & (self.owed >= self.FORCED)):
+                m.d.sync += [self.forced.eq(1), drain.eq(self.DRAIN)]
+        with m.Elif(gap.ready):
             with m.If(self.idle.any()):
-                m.d.sync += self.target.eq(Mux(self.owed > -self.EARLY, self.idle_chosen, 0))
+                m.d.sync += self.target.eq(Mux(early, self.idle_chosen, 0))
             with m.Elif(self.owed >= self.FORCED):
                 m.d.sync += [self.target.eq(self.busy_chosen), self.forced.eq(1), drain.eq(self.DRAIN)]
 

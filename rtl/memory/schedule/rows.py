@@ -1,12 +1,21 @@
 """The row command of a clock."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Mux, Signal, Value
+from amaranth.hdl import Assert
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.memory.address import BANKS
 
 __all__ = ["RowChoice"]
+
+
+def _first_class(classes: list[Signal]) -> Value:
+    """The first of the sets that is not empty."""
+    chosen: Value = classes[-1]
+    for each in reversed(classes[:-1]):
+        chosen = Mux(each.any(), each, chosen)
+    return chosen
 
 
 class RowChoice(wiring.Component):
@@ -29,6 +38,8 @@ class RowChoice(wiring.Component):
         What timers allow, bank and channel together; `bank_rests` is `can_activate` of the bank alone.
     here, there, hits_here, hits_there
         Banks that requests of the present or the other direction wait for; and those with one for their open row that it may still serve.
+    pressing, pressing_there
+        Banks to open before others of the direction.
     idle
         Banks whose row nobody has used for long.
     target, forced
@@ -50,7 +61,7 @@ class RowChoice(wiring.Component):
     def __init__(self):
         vectors = (
             "open", "opening", "can_activate", "bank_rests", "can_refresh", "can_precharge", "here", "there", "hits_here", "hits_there",
-            "idle", "target", "activating_chosen", "closing_chosen",
+            "pressing", "pressing_there", "idle", "target", "activating_chosen", "closing_chosen",
         )
         super().__init__({
             **{name: In(BANKS) for name in vectors},
@@ -64,19 +75,25 @@ class RowChoice(wiring.Component):
         free = Signal()
         m.d.comb += free.eq(self.active & ~self.second)
 
-        # An ACT counts a clock later than a REFSB and would always win the race for tRRD: none starts while one lacks only that.
-        target_rests = (self.target & ~self.open & self.bank_rests).any()
+        # An ACT counts a clock later than a REFSB and would always win the race for tRRD: none starts while one that is forced lacks only
+        # that. One in advance lets the ACTs of this direction go first, since it would keep them for tRREFD.
+        resting = ~self.open & self.bank_rests
+        target_rests = self.forced & (self.target & resting).any()
         m.d.comb += [
-            self.refresh.eq(free & (self.target & ~self.open & self.can_refresh).any()),
+            self.refresh.eq(
+                free & (self.target & ~self.open & self.can_refresh).any() & (self.forced | ~(resting & self.here & ~self.target).any())
+            ),
             self.refresh_all.eq(free & self.all & ~self.open.any() & self.ready_all),
         ]
 
-        now, ahead = Signal(BANKS), Signal(BANKS)
-        closed = ~self.open & self.can_activate & ~self.target
+        classes = [self.here & self.pressing, self.here, self.there & self.pressing_there, self.there]
+        some = [Signal(BANKS, name=f"open{index}") for index in range(len(classes))]
         m.d.comb += [
-            now.eq(closed & self.here), ahead.eq(closed & self.there),
-            self.ahead.eq(~now.any()), self.activating.eq(Mux(self.ahead, ahead, now)),
-            self.activate.eq(Mux(free & ~target_rests & ~self.all & ~self.close_all, self.activating_chosen, 0)),
+            *(each.eq(~self.open & self.can_activate & ~self.target & kind) for each, kind in zip(some, classes, strict=True)),
+            self.ahead.eq(~some[1].any()), self.activating.eq(_first_class(some)),
+            self.activate.eq(
+                Mux(free & ~self.refresh & ~target_rests & ~self.all & ~self.close_all, self.activating_chosen, 0)
+            ),
         ]
 
         ready = Signal(BANKS)
@@ -94,15 +111,18 @@ class RowChoice(wiring.Component):
         ]
         some = [Signal(BANKS, name=f"close{index}") for index in range(len(classes))]
         m.d.comb += [each.eq(ready & kind) for each, kind in zip(some, classes, strict=True)]
-        chosen = some[-1]
-        for each in reversed(some[:-1]):
-            chosen = Mux(each.any(), each, chosen)
         m.d.comb += [
-            self.closing.eq(chosen),
+            self.closing.eq(_first_class(some)),
             self.precharge.eq(
                 free & ~self.refresh & ~self.refresh_all & ~self.activate.any() & ~self.close_all & self.closing.any()
             ),
             self.close.eq(Mux(self.precharge_all, ~0, Mux(self.precharge, self.closing_chosen, 0))),
+        ]
+        decisions = self.refresh + self.refresh_all + self.activate.any() + self.precharge_all + self.precharge
+        m.d.sync += [
+            Assert(decisions <= 1, "one row command a clock"),
+            Assert(~self.second | (decisions == 0), "none in the second clock of an ACT"),
+            Assert((self.activate & (self.activate - 1)) == 0, "an ACT is for one bank"),
         ]
         return m
 

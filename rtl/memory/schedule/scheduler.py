@@ -86,7 +86,8 @@ class Scheduler(wiring.Component):
         m.submodules.direction = self._direction = Direction()
         m.submodules.refresh = self._refresh = Refresh()
         m.submodules.rows = self._rows = RowChoice()
-        m.submodules.recency = self._recency = Recency(("column", "activate", "close"), ("idle", "busy"))
+        m.submodules.recency = self._recency = Recency(("activate", "close"), ("idle", "busy"))
+        m.submodules.opened = self._opened = Recency(("read",))
         m.submodules.channel = self._channel = ChannelTimers()
         m.submodules.tRFC = self._all_banks = Timer()
         m.submodules.cause = self._cause = CauseFinder()
@@ -145,6 +146,8 @@ class Scheduler(wiring.Component):
         self._here, self._there = sides("waits", self._read_any, pool.any)
         self._hits_here, self._hits_there = sides("hits", self._read_hits, self._write_hits)
         self._requested = self._vector(m, "requested", self._read_any | pool.any)
+        # Banks whose requests hold up others: staged reads behind a full queue, the oldest writes of the pool.
+        self._pressing, self._pressing_there = sides("pressing", ~self._room | self._read_expired, pool.pressing)
 
         # Half an age limit, and a page's idle time.
         for name, clocks, scale in (("age", self.age_limit, 1), ("idle", self.close_after, 0)):
@@ -224,21 +227,28 @@ class Scheduler(wiring.Component):
         self._any_read = self._read_any.any() | ~staging.empty
 
     def _column_command(self, m: Module):
-        channel, pool, recency, writing = self._channel, self._pool, self._recency, self._direction.writing
+        channel, pool, opened, writing = self._channel, self._pool, self._opened, self._direction.writing
         active = ~self.stopped
-        m.d.comb += recency.column.eq(self._read_hits & self._legal_read & (active & ~writing).replicate(BANKS))
-        takes = recency.column_chosen
+        # Rows that were opened first are done with first: their banks turn to what comes next while the others still move data. But a bank
+        # with an endless stream to its row would keep others waiting: those whose oldest read has expired go before.
+        ready, late = Signal(BANKS), Signal(BANKS)
+        m.d.comb += [
+            ready.eq(self._read_hits & self._legal_read & (active & ~writing).replicate(BANKS)), late.eq(ready & self._read_expired),
+            opened.used.eq(self._opening), opened.read.eq(Mux(late.any(), late, ready)),
+        ]
+        takes = opened.read_chosen
         m.d.comb += pool.legal.eq(self._legal_write & self._write_hits & (active & writing).replicate(BANKS))
 
         self._reads_now, self._writes_now = Signal(), pool.issue
-        m.d.comb += self._reads_now.eq(recency.column.any())
+        m.d.comb += self._reads_now.eq(ready.any())
         read_bank = Cat(Cat(takes[b] for b in range(BANKS) if b >> bit & 1).any() for bit in range(4))
         read_column = pick(takes, [queue.column for queue in self._queues])
         read_tag = pick(takes, [queue.tag for queue in self._queues])
         bank = Signal(4)
         used = self._vector(m, "used", takes | Mux(self._writes_now, 1 << pool.issue_bank, 0))
         m.d.comb += [
-            bank.eq(Mux(writing, pool.issue_bank, read_bank)), recency.used.eq(used),
+            bank.eq(Mux(writing, pool.issue_bank, read_bank)),
+            self._recency.used.eq(used),
             channel.read.eq(self._reads_now), channel.write.eq(self._writes_now), channel.column_group.eq(bank[:2]),
             self._returns.issue.eq(self._reads_now), self._returns.tag.eq(read_tag),
             self._data.issue.eq(self._writes_now), self._data.issue_slot.eq(pool.issue_slot),
@@ -261,7 +271,8 @@ class Scheduler(wiring.Component):
         empty = ~self._requested.any() & self._staging.empty & ~self._intake.output.valid
         finished = Signal()
         m.d.comb += finished.eq(~self.run & empty)
-        m.d.sync += self.stopped.eq(~self.run & (self.stopped | (finished & ~self._open.any() & ~second)))
+        done = finished & ~self._open.any() & ~second & self._data.empty & self._returns.empty
+        m.d.sync += self.stopped.eq(~self.run & (self.stopped | done))
 
         used_lately = Signal(BANKS)
         idle = Signal(BANKS)
@@ -279,6 +290,7 @@ class Scheduler(wiring.Component):
                 self._can_refresh & Cat(channel.can_refresh[b & 3] for b in range(BANKS)) & self._all_banks.ready.replicate(BANKS)),
             rows.can_precharge.eq(self._can_precharge),
             rows.here.eq(self._here), rows.there.eq(self._there), rows.hits_here.eq(self._hits_here), rows.hits_there.eq(self._hits_there),
+            rows.pressing.eq(self._pressing), rows.pressing_there.eq(self._pressing_there),
             rows.idle.eq(idle), rows.target.eq(refresh.target), rows.forced.eq(refresh.forced), rows.all.eq(refresh.all),
             rows.close_all.eq(finished | (refresh.all & refresh.close.all())),
             rows.ready_all.eq(self._can_refresh.all() & self._all_banks.ready),
@@ -345,6 +357,7 @@ class Scheduler(wiring.Component):
             refresh.active.eq(~self.stopped), refresh.all_banks.eq(self.refresh_all),
             *(getattr(refresh, name).eq(getattr(self.timing, name)) for name in ("tREFI", "tREFIsb", "tRFCsb")),
             refresh.requested.eq(self._requested), refresh.hit.eq(self._read_hits | self._write_hits),
+            refresh.pressing.eq(~self._room),
             recency.idle.eq(refresh.idle), refresh.idle_chosen.eq(recency.idle_chosen),
             recency.busy.eq(refresh.busy), refresh.busy_chosen.eq(recency.busy_chosen),
             refresh.refreshed.eq(rows.refresh), refresh.all_refreshed.eq(rows.refresh_all), self.owed.eq(refresh.owed),
