@@ -115,7 +115,7 @@ class Rows(wiring.Component):
 
     VECTORS = (
         "open", "opening", "can_activate", "bank_rests", "can_refresh", "can_precharge", "here", "there", "hits_here", "hits_there",
-        "idle", "target", "activating_chosen", "closing_chosen",
+        "pressing", "pressing_there", "idle", "target", "activating_chosen", "closing_chosen",
     )
     FLAGS = ("active", "second", "forced", "all", "close_all", "ready_all")
 
