@@ -1,6 +1,6 @@
 """The small parts that everything uses: stages of streams, and counting zeros."""
 
-from amaranth.hdl import Array, Assert, Cover, Module, Mux, Signal
+from amaranth.hdl import Assert, Cover, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 

@@ -7,7 +7,7 @@ reached their end stand for anything later, and for never.
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Assume, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
