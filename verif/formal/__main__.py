@@ -60,7 +60,8 @@ def main(arguments: "list[str] | None" = None) -> int:
             failed += 1
             console.print(f"FAILED {goal.name}: {error}", markup=False)
         else:
-            console.print(f"{'ok' if goal.expect == 'proved' else 'caught':<7}{goal.name:<28}{result.seconds:>6.1f} s  {result}", markup=False)
+            word = "ok" if goal.expect == "proved" else "caught"
+            console.print(f"{word:<7}{goal.name:<28}{result.seconds:>6.1f} s  {result}", markup=False)
     print(f"{len(chosen) - failed} of {len(chosen)} goals as expected, {time.monotonic() - start:.0f} s")
     return 1 if failed else 0
 

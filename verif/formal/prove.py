@@ -29,8 +29,8 @@ class Goal:
     name
         Unique; also the name of the files of a counterexample.
     harness
-        Makes a component whose checks are `Assert`, `Assume` and `Cover` in a clocked domain, each with a name. Its inputs are free in every
-        clock, those named in its attribute `constants` are free but never change.
+        Makes a component whose checks are `Assert`, `Assume` and `Cover` in a clocked domain, each with a name. Its inputs are free in
+        every clock, those named in its attribute `constants` are free but never change.
     mode
         "induction": for all time. "bounded": for `depth` clocks from reset.
     depth
@@ -120,7 +120,8 @@ def _counterexample(goal: Goal, model: Model, answer: Answer, start: float) -> R
     if seen.failed not in model.asserts:
         # Solver and simulator disagree: a fault of the kit or of a tool, never of the design.
         raise ProofFailure(f"{goal.name}: the simulator does not confirm the counterexample ({seen.failed})\n{seen.table}")
-    return Result(goal, "violated", answer.steps, len(model.asserts), {}, time.monotonic() - start, seen.failed, seen.table, seen.values, vcd)
+    seconds = time.monotonic() - start
+    return Result(goal, "violated", answer.steps, len(model.asserts), {}, seconds, seen.failed, seen.table, seen.values, vcd)
 
 
 def _covers(goal: Goal, model: Model) -> dict[str, int]:

@@ -40,7 +40,8 @@ class Mutant:
 def _goal(rule: Rule) -> Goal:
     # A lawful sender: else its commands would break rules of state as well.
     return Goal(
-        f"mutant_{rule.name}", lambda: BankAndChannel(weaken=rule.field, lawful=True), "bounded", 14, "broken", f"rule {rule.name}", long=True,
+        f"mutant_{rule.name}", lambda: BankAndChannel(weaken=rule.field, lawful=True), "bounded", 14, "broken", f"rule {rule.name}",
+        long=True,
     )
 
 
@@ -82,13 +83,11 @@ def judge(mutant: Mutant, simulator: str = "icarus") -> Mutant:
 
 
 def table(mutants: list[Mutant]) -> str:
-    lines = [f"{'rule':<8} {'field of TimingValues':<22}{'clocks':>7}  {'proof':<6} {'device':<7} {'checker':<7}"]
+    lines = [f"{'rule':<8} {'field of TimingValues':<22}{'clocks':>7}  {'proof':<8}{'device':<8}checker"]
     fields = {rule.name: rule.field for rule in RULES}
     for mutant in mutants:
-        caught = {judge: "yes" if value else "NO" for judge, value in mutant.caught.items()}
-        lines.append(
-            f"{mutant.rule:<8} {fields[mutant.rule]:<22}{mutant.clocks:>7}  {caught['proof']:<6} {caught['device']:<7} {caught['checker']:<7}"
-        )
+        caught = "".join(f"{'yes' if value else 'NO':<8}" for value in mutant.caught.values())
+        lines.append(f"{mutant.rule:<8} {fields[mutant.rule]:<22}{mutant.clocks:>7}  {caught}".rstrip())
     return "\n".join(lines)
 
 

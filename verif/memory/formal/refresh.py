@@ -21,8 +21,8 @@ TURN = 256
 class Debt(wiring.Component):
     """`Refresh` with any requests, by bank, and a scheduler that grants a target at any time.
 
-    Assumed: from `FORCED` owed on, a target has its REFSB within `TURN` clocks and is not dropped before. Then at most `limit` bank refreshes
-    are owed, and no bank owes more than eight of its own: one falls due with every sixteenth of the channel's.
+    Assumed: from `FORCED` owed on, a target has its REFSB within `TURN` clocks and is not dropped before. Then at most `limit` bank
+    refreshes are owed, and no bank owes more than eight of its own: one falls due with every sixteenth of the channel's.
 
     The proof is by a potential: time that has not been served. It grows by one in each clock and falls by tREFIsb with a REFSB; a round of
     16 takes 16 * (TURN + 2) + tRFCsb clocks at the most, less than the 16 * tREFIsb that it serves.

@@ -53,7 +53,8 @@ class Order(wiring.Component):
             Assume(at_most_one(self.used)), Assume((one != two) & (two != three) & (one != three)),
             Assert(after(one, two) == Mux(touched, later, one > two), "the one used last is later"),
             Assert(after(one, two) ^ after(two, one), "of two, one is later"),
-            Assert(after(two, three) ^ after(three, two), "of two others"), Assert(after(one, three) ^ after(three, one), "of the last two"),
+            Assert(after(two, three) ^ after(three, two), "of two others"),
+            Assert(after(one, three) ^ after(three, one), "of the last two"),
             Assert(~(after(one, two) & after(two, three)) | after(one, three), "three are in order"),
             Assert(~(after(two, one) & after(three, two)) | after(three, one), "three are in order the other way"),
             Assert(~after(one, one), "none is later than itself"),
@@ -63,7 +64,9 @@ class Order(wiring.Component):
 
 
 class Chosen(wiring.Component):
-    """Given an order, `Recency` names of each set just one bank, of the set, than which none of the set was used before, or after.
+    """Given an order, `Recency` names of each set at most one bank, of the set, than which none of the set was used before, or after.
+
+    That there is one is the nature of an order.
 
     Parameters
     ----------
@@ -90,13 +93,10 @@ class Chosen(wiring.Component):
         banks = range(BANKS)
         m.d.sync += [
             # `Order`, for all banks at once.
-            Assume(Cat(~before[i][i] for i in banks).all()), Assume(Cat(before[i][j] ^ before[j][i] for i in banks for j in range(i)).all()),
-            # What was used before an earlier one was used before.
-            *(Assume(Cat(~before[i][j] | ((before[j] & ~before[i]) == 0) for j in banks).all()) for i in banks),
-            *(Assert(at_most_one(chosen), f"{name}: one") for name, chosen in (("oldest", self.oldest), ("latest", self.latest))),
-            *(Assert((chosen & ~self.some) == 0, f"{name}: of the set") for name, chosen in (("oldest", self.oldest), ("latest", self.latest))),
-            *(Assert(chosen.any() == self.some.any(), f"{name}: there is one")
-              for name, chosen in (("oldest", self.oldest), ("latest", self.latest))),
+            Assume(Cat(~before[i][i] for i in banks).all()),
+            Assume(Cat(before[i][j] ^ before[j][i] for i in banks for j in range(i)).all()),
+            Assert(at_most_one(self.oldest), "oldest: one"), Assert((self.oldest & ~self.some) == 0, "oldest: of the set"),
+            Assert(at_most_one(self.latest), "latest: one"), Assert((self.latest & ~self.some) == 0, "latest: of the set"),
             Assert(Cat(~self.oldest[i] | ~(before[i] & self.some).any() for i in banks).all(), "oldest: none before it"),
             Assert(Cat(~(self.latest[i] & before[j][i] & self.some[j]) for i in banks for j in banks).all(), "latest: none after it"),
             Cover(self.oldest[3] & self.latest[9], "the oldest and the latest of a set"),

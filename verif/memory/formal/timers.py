@@ -1,6 +1,7 @@
 """The timers, alone and together, against the rules as `verif.memory.formal.rules` has them: for every valid timing set, for all time."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from amaranth.hdl import Array, Assert, Assume, Cat, Cover, EnableInserter, Module, Mux, Signal, Value
 from amaranth.lib import enum, wiring
@@ -78,7 +79,7 @@ class Window(wiring.Component):
         registers = observe(m, "window", window)
         history = [Since(f"start{k}") for k in range(4)]
         history[0].count(m, self.start)
-        for newer, older in zip(history, history[1:], strict=False):
+        for newer, older in pairwise(history):
             older.count(m, self.start, newer.following)
         m.d.comb += [
             window.clocks.eq(self.clocks + self.error), window.start.eq(self.start),
@@ -192,12 +193,14 @@ class BankAndChannel(wiring.Component):
         def allowed(here: Value, bank_allows: Value, channel_allows: Value, group: Value) -> Value:
             return (~here | bank_allows) & channel_allows.bit_select(group, 1)
 
+        wish = Mux(acting, RowWish.NONE, self.row_wish)
+
         state = Signal(16)
         row_open, column_open = state.bit_select(self.row_bank, 1), state.bit_select(self.column_bank, 1)
         closed_law, open_law, column_law = (~row_open, row_open, column_open) if self.lawful else (1, 1, 1)
-        activate = closed_law & (self.row_wish == RowWish.ACT) & allowed(row_here, bank.can_activate, channel.can_activate, row_group) & ~acting
-        refresh = closed_law & (self.row_wish == RowWish.REFSB) & allowed(row_here, bank.can_refresh, channel.can_refresh, row_group) & ~acting
-        precharge = open_law & (self.row_wish == RowWish.PRE) & (~row_here | bank.can_precharge) & ~acting
+        activate = closed_law & (wish == RowWish.ACT) & allowed(row_here, bank.can_activate, channel.can_activate, row_group)
+        refresh = closed_law & (wish == RowWish.REFSB) & allowed(row_here, bank.can_refresh, channel.can_refresh, row_group)
+        precharge = open_law & (wish == RowWish.PRE) & (~row_here | bank.can_precharge)
         read = column_law & (self.column_wish == ColumnWish.RD) & allowed(column_here, bank.can_read, channel.can_read, column_group)
         write = column_law & (self.column_wish == ColumnWish.WR) & allowed(column_here, bank.can_write, channel.can_write, column_group)
         chosen = Signal(16)
