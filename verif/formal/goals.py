@@ -9,7 +9,7 @@ __all__ = ["GOALS", "goals"]
 #: Modules with a list `GOALS`.
 _MODULES = (
     "verif.formal.common", "verif.memory.formal.timers", "verif.memory.formal.data_bus", "verif.memory.formal.code",
-    "verif.memory.formal.rows", "verif.memory.formal.refresh", "verif.memory.formal.mutants",
+    "verif.memory.formal.arbiter", "verif.memory.formal.rows", "verif.memory.formal.refresh", "verif.memory.formal.mutants",
 )
 
 

@@ -113,24 +113,18 @@ class Rows(wiring.Component):
         It does not see that a clock is an ACT's second.
     """
 
-    VECTORS = (
-        "open", "opening", "can_activate", "bank_rests", "can_refresh", "can_precharge", "here", "there", "hits_here", "hits_there",
-        "pressing", "pressing_there", "idle", "target", "activating_chosen", "closing_chosen",
-    )
-    FLAGS = ("active", "second", "forced", "all", "close_all", "ready_all")
-
     def __init__(self, fault: bool = False):
         self.fault = fault
-        super().__init__({
-            **{name: In(BANKS) for name in self.VECTORS}, **{name: In(1) for name in self.FLAGS},
-            "activate": Out(BANKS), "close": Out(BANKS),
-            **{name: Out(1) for name in ("precharge", "precharge_all", "refresh", "refresh_all")},
-        })
+        members = RowChoice().signature.members
+        #: Of `RowChoice`, all of them free here.
+        self._inputs = [name for name, member in members.items() if member.flow is In]
+        outputs = ("activate", "close", "precharge", "precharge_all", "refresh", "refresh_all")
+        super().__init__({name: members[name] for name in (*self._inputs, *outputs)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.rows = rows = RowChoice()
-        for name in (*self.VECTORS, *self.FLAGS):
+        for name in self._inputs:
             m.d.comb += getattr(rows, name).eq(getattr(self, name))
         if self.fault:
             m.d.comb += rows.second.eq(0)
