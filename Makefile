@@ -1,6 +1,6 @@
 # The two commands of the README, and what they need. Everything lands in .venv/ and build/.
 
-.PHONY: setup demo test test-long lint clean
+.PHONY: setup demo test test-long lint formal clean
 
 setup:
 	@gcu/setup.sh
@@ -17,6 +17,9 @@ test-long: setup lint
 lint: setup
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy --no-error-summary rtl sim compiler verif gcu
+
+formal: setup
+	@.venv/bin/python -m verif.formal
 
 clean:
 	rm -rf build

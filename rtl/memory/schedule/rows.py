@@ -100,7 +100,8 @@ class RowChoice(wiring.Component):
         m.d.comb += [
             ready.eq(self.open & ~self.opening & self.can_precharge & ~self.hits_here),
             self.precharge_all.eq(
-                free & self.close_all & self.open.any() & ~(self.open & (self.opening | ~self.can_precharge)).any()
+                free & ~self.refresh & self.close_all & self.open.any()
+                & ~(self.open & (self.opening | ~self.can_precharge)).any()
             ),
         ]
         classes = [

@@ -1,0 +1,1 @@
+"""Proofs of properties of components, and the machinery that makes them. See `docs/formal.md`."""
