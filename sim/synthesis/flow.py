@@ -102,7 +102,8 @@ def _commands(folder: Path, srams: bool, kept: list[str], library: Library | Non
     if srams:
         commands += [f"read_verilog -sv -DSYNTHESIS {folder / 'srams.sv'}", "blackbox sram_*"]
     commands += [
-        "hierarchy -top dut", "proc -norom", "chformal -assert -remove", *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in kept), "flatten",
+        "hierarchy -top dut", "proc -norom", "chformal -assert -remove",
+        *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in kept), "flatten",
         "setattr -unset init */w:*", "opt -full", "memory -nomap", "memory_map", "wreduce", "peepopt", "opt_clean", "booth",
         "alumacc", "opt", f"techmap -map +/techmap.v{choice}", "opt -full", "simplemap",
     ]

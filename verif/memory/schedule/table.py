@@ -30,7 +30,8 @@ def measure(library: Path, config: ChipConfig, timing: TimingSet, name: str, tra
         player.wait(20_000, run=False)
         # A write that is lost shows when its atom is read again.
         player.wait(10)
-        player.play(requests[requests >= WRITE][:counts.accepted // 2][-2000:] & ~np.uint32(WRITE), 20_000)
+        taken = requests[:counts.accepted]
+        player.play(taken[taken >= WRITE][-2000:] & ~np.uint32(WRITE), 20_000)
         player.wait(20_000, run=False)
         after = player.counts()
     problems = [f"{key} = {getattr(after, key)}" for key in ("mismatches", "violations", "pending") if getattr(after, key)]
