@@ -42,8 +42,10 @@ class BankReads(EmitOnce):
         The oldest read has expired.
     urgent, urgent_hit
         An urgent read waits; one of the open row does.
-    row, open_row
-        Of the oldest read; the one that is open.
+    row
+        Of the oldest read, or of the oldest urgent one, until the oldest has expired.
+    open_row
+        The one that is open.
     holds
         A read of the probed atom waits.
     same_row
@@ -72,9 +74,11 @@ class BankReads(EmitOnce):
         valid, hits, seen, expired, urgent = (Signal(depth, name=name) for name in ("valid", "hits", "seen", "expired", "urgents"))
         open_row = self.open_row
 
-        candidate = first(m, hits, "candidate")
+        candidate, first_urgent = first(m, hits, "candidate"), first(m, urgent, "first_urgent")
+        hurried = urgent.any() & ~expired[0]
         m.d.comb += [
-            self.any.eq(valid[0]), self.room.eq(~valid[-1]), self.hit.eq(hits.any()), self.row.eq(entries[0].row),
+            self.any.eq(valid[0]), self.room.eq(~valid[-1]), self.hit.eq(hits.any()),
+            self.row.eq(Mux(hurried, pick(first_urgent, [entry.row for entry in entries]), entries[0].row)),
             self.capped.eq(expired[0] & ~hits[0]), self.expired.eq(expired[0]),
             self.urgent.eq(urgent.any()), self.urgent_hit.eq((urgent & hits).any()),
             Cat(self.column, self.tag).eq(pick(candidate, [Cat(entry.column, entry.tag) for entry in entries])),

@@ -12,6 +12,7 @@ from rtl.memory.channel import ChannelTimers
 from rtl.memory.dfi import ColumnCommand, ColumnOperation, RowCommand, RowOperation
 from rtl.memory.interface import CHECK_BITS, BusCause, coded_request, fetched
 from rtl.memory.schedule.cause import CauseFinder
+from rtl.memory.schedule.columns import ReadChoice
 from rtl.memory.schedule.data import ReadReturn, WriteData
 from rtl.memory.schedule.direction import Direction
 from rtl.memory.schedule.entries import located_request, pick
@@ -87,7 +88,7 @@ class Scheduler(wiring.Component):
         m.submodules.refresh = self._refresh = Refresh()
         m.submodules.rows = self._rows = RowChoice()
         m.submodules.recency = self._recency = Recency(("activate", "close"), ("idle", "busy"))
-        m.submodules.opened = self._opened = Recency(("read",))
+        m.submodules.choice = self._choice = ReadChoice()
         m.submodules.channel = self._channel = ChannelTimers()
         m.submodules.tRFC = self._all_banks = Timer()
         m.submodules.cause = self._cause = CauseFinder()
@@ -231,21 +232,17 @@ class Scheduler(wiring.Component):
         self._any_read = self._read_any.any() | ~staging.empty
 
     def _column_command(self, m: Module):
-        channel, pool, opened, writing = self._channel, self._pool, self._opened, self._direction.writing
+        channel, pool, choice, writing = self._channel, self._pool, self._choice, self._direction.writing
         active = ~self.stopped
-        # Rows that were opened first are done with first: their banks turn to what comes next while the others still move data. But a bank
-        # with an endless stream to its row would keep others waiting: those whose oldest read has expired go before.
-        ready, late, urgent = Signal(BANKS), Signal(BANKS), Signal(BANKS)
         m.d.comb += [
-            ready.eq(self._read_hits & self._legal_read & (active & ~writing).replicate(BANKS)), late.eq(ready & self._read_expired),
-            opened.used.eq(self._opening), urgent.eq(ready & self._urgent_hits),
-            opened.read.eq(Mux(late.any(), late, Mux(urgent.any(), urgent, ready))),
+            choice.ready.eq(self._read_hits & self._legal_read & (active & ~writing).replicate(BANKS)), choice.opened.eq(self._opening),
+            choice.expired.eq(self._read_expired), choice.urgent.eq(self._urgent_hits), choice.wanted.eq(pool.any & ~pool.hits),
         ]
-        takes = opened.read_chosen
+        takes = choice.chosen
         m.d.comb += pool.legal.eq(self._legal_write & self._write_hits & (active & writing).replicate(BANKS))
 
         self._reads_now, self._writes_now = Signal(), pool.issue
-        m.d.comb += self._reads_now.eq(ready.any())
+        m.d.comb += self._reads_now.eq(choice.ready.any())
         read_bank = Cat(Cat(takes[b] for b in range(BANKS) if b >> bit & 1).any() for bit in range(4))
         read_column = pick(takes, [queue.column for queue in self._queues])
         read_tag = pick(takes, [queue.tag for queue in self._queues])
@@ -253,7 +250,7 @@ class Scheduler(wiring.Component):
         used = self._vector(m, "used", takes | Mux(self._writes_now, 1 << pool.issue_bank, 0))
         m.d.comb += [
             bank.eq(Mux(writing, pool.issue_bank, read_bank)),
-            self._recency.used.eq(used),
+            self._recency.used.eq(used), choice.used.eq(used),
             channel.read.eq(self._reads_now), channel.write.eq(self._writes_now), channel.column_group.eq(bank[:2]),
             self._returns.issue.eq(self._reads_now), self._returns.tag.eq(read_tag),
             self._returns.location.column.eq(read_column), Cat(self._returns.location.group, self._returns.location.bank).eq(read_bank),

@@ -26,6 +26,14 @@ struct Pending {
     uint64_t since = 0;
 };
 
+// When the oldest and the newest write of an atom were accepted that wait for one WR.
+struct Waiting {
+    uint64_t oldest, newest;
+};
+
+// Clocks from acceptance until a write is merged or in the pool, and from leaving it until its WR is on the bus; with some to spare.
+constexpr uint64_t PIPE = 8;
+
 template <typename W>
 void put(W& wide, int place, uint64_t value, int width) {
     for (int done = 0; done < width;) {
@@ -56,7 +64,7 @@ struct Sim {
     uint64_t causes[10] = {};
     uint64_t number = 0;
     std::unordered_map<uint32_t, Atom> memory;
-    std::unordered_map<uint32_t, uint64_t> written;  // oldest write of an atom that has not gone out
+    std::unordered_map<uint32_t, Waiting> written;  // atoms with writes that have not gone out
     std::vector<Pending> pending = std::vector<Pending>(TAGS);
     int next_tag = 0;
     uint32_t rows[16] = {};
@@ -90,10 +98,12 @@ struct Sim {
             uint32_t atom = rows[bank] << 9 | (plain >> 2) << 7 | (place >> 1) << 3 | (plain & 3) << 1 | (place & 1);
             if ((column & 7) == 3) {
                 auto found = written.find(atom);
-                if (found == written.end()) ++mismatches;  // a write that nobody asked for
-                else {
-                    if (clock - found->second > longest_write) longest_write = clock - found->second;
-                    written.erase(found);
+                if (!memory.count(atom)) ++mismatches;  // a write that nobody asked for
+                if (found != written.end()) {
+                    if (clock - found->second.oldest > longest_write) longest_write = clock - found->second.oldest;
+                    // A write that has just been accepted may have come too late for this WR.
+                    if (found->second.newest + PIPE <= clock) written.erase(found);
+                    else found->second.oldest = found->second.newest;
                 }
             }
         }
@@ -196,7 +206,7 @@ uint64_t player_play(Sim* sim, const uint32_t* requests, uint64_t count, uint64_
                         uint32_t mask = 0xffu << word * 8;
                         kept.words[8] = (kept.words[8] & ~mask) | (data[8] & mask);
                     }
-                sim->written.emplace(atom, sim->clock);
+                sim->written.emplace(atom, Waiting{sim->clock, 0}).first->second.newest = sim->clock;
             } else {
                 auto& slot = sim->pending[sim->next_tag];
                 slot.live = true;
@@ -231,7 +241,7 @@ uint64_t player_count(Sim* sim, int which) {
     uint64_t live = 0;
     for (auto& slot : sim->pending) live += slot.live;
     uint64_t values[] = {sim->clock, sim->accepted, sim->returned, sim->mismatches, sim->column_commands, sim->longest_read, sim->longest_write,
-                         sim->highest_owed, live + sim->written.size(), sim->top->violations, sim->top->first_violation, sim->top->stopped,
+                         sim->highest_owed, live, sim->top->violations, sim->top->first_violation, sim->top->stopped,
                          uint64_t(int64_t(int(sim->top->owed << 20) >> 20)), sim->first_row, sim->first_column,
                          sim->reads[0], sim->reads[1], sim->waits[0], sim->waits[1]};
     return which < 32 ? values[which] : sim->causes[which - 32];

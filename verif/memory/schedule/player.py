@@ -30,8 +30,8 @@ _COUNTS = (
 
 @dataclass(frozen=True)
 class Counts:
-    """Times in clocks. `longest_read` is from acceptance to data, `longest_write` from acceptance to WR; `pending` what is not
-    done; `waits` are sums over the reads of a class."""
+    """Times in clocks. `longest_read` is from acceptance to data, `longest_write` from acceptance to WR; `pending` are
+    reads that have not come back; `waits` are sums over the reads of a class."""
 
     clocks: int
     accepted: int

@@ -65,7 +65,8 @@ def _storm(rng, count: int) -> np.ndarray:
 
 @pytest.mark.parametrize("number", range(40))
 def test_storm(library, tmp_path, number):
-    """Random valid sets, or a set of the project; every mode; two runs with a stop between."""
+    """Random valid sets, or a set of the project; every mode; two runs with a stop between. What was written
+    is read back."""
     rng = np.random.default_rng(number)
     timing = TimingSet.load(TimingSet.names()[number % 3]) if number % 4 == 0 else random_set(100 + number)
     options = {"age_limit": int(rng.choice((0, 200, 1000, 8000))), "close_after": int(rng.choice((0, 40, 500))),
@@ -74,6 +75,10 @@ def test_storm(library, tmp_path, number):
         for _ in range(2):
             requests = _storm(rng, 20_000)
             assert player.play(requests, 400_000) == len(requests)
+            player.wait(60_000, run=False)
+            player.wait(20)
+            written = np.unique(requests[requests >= WRITE]) & (URGENT - 1)
+            assert player.play(written.astype(np.uint32), 400_000) == len(written)
             player.wait(60_000, run=False)
             counts = player.counts()
             assert counts.stopped and not counts.pending and not counts.mismatches and not counts.violations, (timing, options, counts)
