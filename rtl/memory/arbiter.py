@@ -22,9 +22,6 @@ class Arbiter(wiring.Component):
     others, and in turn within each of the three. A request that is not urgent is starved once `starve_limit` urgent ones have been taken
     while it waited; nothing urgent passes it any more. With a limit of 0 nothing is urgent.
 
-    While `writes_held`, a write waits for as long as a read does, unless it is starved. With no read to send it goes all the same. Whoever
-    holds writes bounds how long.
-
     Members
     -------
     reads, writes
@@ -33,10 +30,6 @@ class Arbiter(wiring.Component):
         Requests of fill and self-test.
     starve_limit
         May change at any time.
-    writes_held
-        Combinational: the choice of this clock.
-    write_waits
-        A write waited in the last clock, from a register.
     requests
         From a register; `requests.ready` opens all streams combinationally.
     """
@@ -47,7 +40,7 @@ class Arbiter(wiring.Component):
             "reads": In(stream.Signature(read_offer(atom_bits))).array(ports),
             "writes": In(stream.Signature(write_offer(atom_bits))).array(ports),
             "service": In(stream.Signature(request(atom_bits))), "requests": Out(stream.Signature(request(atom_bits))),
-            "writes_held": In(1), "write_waits": Out(1), "starve_limit": In(LIMIT_BITS),
+            "starve_limit": In(LIMIT_BITS),
         })
 
     def elaborate(self, platform):
@@ -56,14 +49,13 @@ class Arbiter(wiring.Component):
         sources = [stream for pair in zip(self.reads, self.writes, strict=True) for stream in pair] + [self.service]
         writing = Cat(*(number % 2 for number in range(2 * self.ports)), self.service.payload.write)
         count = len(sources)
-        waits, urgent, held, starved = Signal(count), Signal(count), Signal(count), Signal(count)
+        waits, urgent, starved = Signal(count), Signal(count), Signal(count)
         chosen, go = Signal(count), Signal()
         m.d.comb += [
             waits.eq(Cat(source.valid for source in sources)),
             urgent.eq(waits & Cat(source.payload.urgent for source in sources) & (self.starve_limit != 0).replicate(count)),
-            held.eq(writing & (self.writes_held & (waits & ~writing).any()).replicate(count)),
         ]
-        classes = {"starved": starved, "urgent": urgent & ~held, "other": waits & ~held}
+        classes = {"starved": starved, "urgent": urgent, "other": waits}
         for name, requests in classes.items():
             m.submodules[f"turn_{name}"] = turn = RoundRobin(count)
             m.d.comb += turn.request.eq(requests)
@@ -85,7 +77,6 @@ class Arbiter(wiring.Component):
                 m.d.comb += [taken[name].eq(source.payload[name]) for name in source.payload.shape().members if name != "write"]
         with m.If(~self.requests.valid | self.requests.ready):
             m.d.sync += [self.requests.valid.eq(go), self.requests.payload.eq(taken)]
-        m.d.sync += self.write_waits.eq((waits & writing).any())
         return m
 
     def _patience(self, m: Module, patient, starved, chosen, urgent_goes, go):

@@ -42,11 +42,11 @@ def _lines(numbers: np.ndarray, write: np.ndarray, count: int) -> Requests:
 
 
 def _sequential(reads: int, writes: int):
-    """Line after line from 0; of each `reads` + `writes` lines the first are read and the others written."""
+    """Atom after atom from 0, each read or written by chance, `reads` to `writes`."""
 
     def make(count: int, memory: int, seed: int) -> Requests:
-        lines = np.arange((count + 1) // 2)
-        return _lines(lines % (memory // _LINE), lines % (reads + writes) >= reads, count)
+        write = np.random.default_rng(seed).random(count) * (reads + writes) >= reads
+        return Requests(write, np.arange(count, dtype=np.int64) % (memory // ATOM_BYTES))
 
     return make
 

@@ -34,7 +34,8 @@ def places(name: str, count: int = 4000):
 def test_sequential():
     for name in ("seq_read", "seq_write", "seq_1to1", "seq_2to1"):
         assert (PATTERNS[name].make(5000, MEMORY, 1).atom == np.arange(5000)).all()
-    assert PATTERNS["seq_1to1"].make(8, MEMORY, 1).write.tolist() == [False, False, True, True] * 2
+    for name, share in (("seq_1to1", 1 / 2), ("seq_2to1", 1 / 3)):
+        assert abs(PATTERNS[name].make(20_000, MEMORY, 1).write.mean() - share) < 0.02
     assert PATTERNS["seq_2to1"].make(12, MEMORY, 1).write.tolist() == [False, False, False, False, True, True] * 2
 
 

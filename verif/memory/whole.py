@@ -31,7 +31,7 @@ class WholeMemory:
         self.limits = 0
         self.log: list = []
         #: What the model can do and this can't; the tests set them all the same.
-        self.hold, self.silent, self.delay, self.shuffled = 0.0, False, (0, 0), True
+        self.silent, self.delay, self.shuffled = False, (0, 0), True
 
     @property
     def bad(self) -> dict[int, int]:

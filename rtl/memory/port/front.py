@@ -29,7 +29,7 @@ class MemoryFront(wiring.Component):
         The ports.
     enable
         The memory side's clocks.
-    service, requests, writes_held, write_waits, starve_limit
+    service, requests, starve_limit
         As of :class:`rtl.memory.arbiter.Arbiter`, in the clocks of `enable`.
     returned
         Valid for one clock of `enable`, never stalled.
@@ -47,7 +47,7 @@ class MemoryFront(wiring.Component):
             "axi": In(AXI4(32, config.bus_bytes, id_bits, quality=True)).array(ports),
             "enable": In(1), "service": In(stream.Signature(request(self.atom_bits))),
             "requests": Out(stream.Signature(request(self.atom_bits))),
-            "writes_held": In(1), "write_waits": Out(1), "starve_limit": In(LIMIT_BITS),
+            "starve_limit": In(LIMIT_BITS),
             "returned": In(returned()), "refused": Out(range(2 * ports + 1)),
         })
 
@@ -58,7 +58,7 @@ class MemoryFront(wiring.Component):
         wiring.connect(m, wiring.flipped(self.service), arbiter.service)
         wiring.connect(m, arbiter.requests, wiring.flipped(self.requests))
         m.d.comb += [
-            arbiter.writes_held.eq(self.writes_held), arbiter.starve_limit.eq(self.starve_limit), self.write_waits.eq(arbiter.write_waits),
+            arbiter.starve_limit.eq(self.starve_limit),
         ]
         for number, port in enumerate(self._ports):
             m.submodules[f"port{number}"] = port

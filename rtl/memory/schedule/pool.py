@@ -34,8 +34,8 @@ class WritePool(wiring.Component):
         pool's oldest quarter waits.
     activate, row
         One-hot, and the row of the oldest write of that bank.
-    room, empty, half, nearly_full
-        There is room for one; none waits; at least half of the entries are used; at most two are free.
+    room, empty, half
+        There is room for one; none waits; at least half of the entries are used.
     """
 
     def __init__(self, depth: int):
@@ -47,7 +47,7 @@ class WritePool(wiring.Component):
             "opened": In(1), "opened_bank": In(4), "opened_row": In(15), "close": In(BANKS),
             "legal": In(BANKS), "issue": Out(1), "issue_bank": Out(4), "issue_column": Out(5), "issue_slot": Out(self.slot_bits),
             "any": Out(BANKS), "hits": Out(BANKS), "capped": Out(BANKS), "expired": Out(BANKS), "pressing": Out(BANKS),
-            "activate": In(BANKS), "row": Out(15), "room": Out(1), "empty": Out(1), "half": Out(1), "nearly_full": Out(1),
+            "activate": In(BANKS), "row": Out(15), "room": Out(1), "empty": Out(1), "half": Out(1),
         })
 
     def elaborate(self, platform):
@@ -61,7 +61,6 @@ class WritePool(wiring.Component):
         m.d.comb += [
             self.found.eq(found.any()), self.found_whole.eq((found & whole).any()), self.found_slot.eq(entries.value("slot", found)),
             self.room.eq(~entries.valid[-1]), self.empty.eq(~entries.valid[0]), self.half.eq(entries.valid[self.depth // 2 - 1]),
-            self.nearly_full.eq(entries.valid[self.depth - 3]),
         ]
 
         leaves = first(m, entries.signal(hit & entries.select("bank", self.legal), "can_leave"), "leaves")

@@ -51,10 +51,6 @@ class Scheduler(wiring.Component):
         A row that nobody uses is closed after one to two times as many clocks; 0: never.
     age_limit
         A request has expired after a half to one times as many clocks; 0: never.
-    writes_held
-        The pool is nearly full: a write that is sent may stop the reads behind it.
-    write_waits
-        A write is held back for that reason.
     cause
         What the data bus does, in the clock of the column command.
     owed
@@ -73,7 +69,7 @@ class Scheduler(wiring.Component):
             "read_data": In(256), "read_check": In(CHECK_BITS), "read_valid": In(1),
             "timing": In(TimingValues), "masks": In(15).array(4),
             "run": In(1), "stopped": Out(1, init=1), "refresh_all": In(1), "close_after": In(16), "age_limit": In(16),
-            "writes_held": Out(1), "write_waits": In(1), "cause": Out(BusCause, init=BusCause.STOPPED), "owed": Out(signed(12)),
+            "cause": Out(BusCause, init=BusCause.STOPPED), "owed": Out(signed(12)),
         })
 
     def elaborate(self, platform):
@@ -200,8 +196,7 @@ class Scheduler(wiring.Component):
         ]
         full_stop = write & ~same_read & ~pool.found & ~pool.room
         self._blocked = Signal()
-        m.d.sync += self._blocked.eq(waits | full_stop | (self.writes_held & self.write_waits))
-        m.d.sync += self.writes_held.eq(pool.nearly_full)
+        m.d.sync += self._blocked.eq(waits | full_stop)
 
         pushed_bank = self._vector(
             m, "pushed_bank", Mux(staging.moves, 1 << staging.moved.as_value()[5:9], Mux(direct, bank, 0)))

@@ -32,7 +32,7 @@ class Waiting(wiring.Component):
         self.ports, self.fault = ports, fault
         self.count = 2 * ports + 1
         super().__init__({
-            "watched": In(range(self.count)), "starve_limit": In(LIMIT_BITS), "writes_held": In(1), "ready": In(1), "service_writes": In(1),
+            "watched": In(range(self.count)), "starve_limit": In(LIMIT_BITS), "ready": In(1), "service_writes": In(1),
             "valid": In(self.count), "urgent": In(self.count), "taken": Out(self.count), "urgent_before": Out(LIMIT_BITS + 1),
             "before": Out(range(self.count + 1)), "turns_before": Out(range(self.count + 1)),
         })
@@ -44,7 +44,7 @@ class Waiting(wiring.Component):
         registers = observe(m, "arbiter", arbiter)
         sources = [source for pair in zip(arbiter.reads, arbiter.writes, strict=True) for source in pair] + [arbiter.service]
         m.d.comb += [
-            arbiter.starve_limit.eq(self.starve_limit + self.fault), arbiter.writes_held.eq(self.writes_held),
+            arbiter.starve_limit.eq(self.starve_limit + self.fault),
             arbiter.requests.ready.eq(self.ready), arbiter.service.payload.write.eq(self.service_writes),
         ]
         for number, source in enumerate(sources):

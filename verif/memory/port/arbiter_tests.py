@@ -50,24 +50,19 @@ class Referee:
     def __init__(self, count: int):
         self.passed = [0] * count
         self._served: dict[str, list[set[int]]] = {name: [set() for _ in range(count)] for name in ("starved", "urgent", "other")}
-        self.plan = Plan(BLOCK, {
-            "cp_choice": ["starved", "urgent", "other"], "cp_hold": ["nothing", "writes", "a write goes"],
-        }, {"cp_choice_hold": (["cp_choice", "cp_hold"], None)})
+        self.plan = Plan(BLOCK, {"cp_choice": ["starved", "urgent", "other"]}, {})
 
-    def judge(self, sources: list[Source], taken: int, held: int, limit: int):
+    def judge(self, sources: list[Source], taken: int, limit: int):
         waits = [n for n, source in enumerate(sources) if source.offer is not None]
         urgent = [n for n in waits if sources[n].offer["urgent"] and limit]
-        reads = [n for n in waits if not sources[n].write]
-        may = reads if held and reads else waits
         starved = [n for n in waits if n not in urgent and limit and self.passed[n] >= limit]
-        name, group = "other", may
+        name, group = "other", waits
         if starved:
             name, group = "starved", starved
-        elif set(urgent) & set(may):
-            name, group = "urgent", [n for n in urgent if n in may]
+        elif urgent:
+            name, group = "urgent", urgent
         assert taken in group, f"{sources[taken].name} is taken among {waits}: the {name} ones {group} are due"
-        hold = "a write goes" if held and sources[taken].write else "writes" if len(may) < len(waits) else "nothing"
-        self.plan.sample(cp_choice=name, cp_hold=hold)
+        self.plan.sample(cp_choice=name)
         # In turn: nobody is taken twice while another of the class waits.
         for n, served in enumerate(self._served[name]):
             if n in group and n != taken:
@@ -100,22 +95,18 @@ async def rules(dut):
     sources.append(Source(dut, "service", request(ATOM_BITS), None, random))
     referee, out = Referee(len(sources)), Fields(request(ATOM_BITS))
     expected: deque[dict[str, int]] = deque()
-    limit = held = 0
+    limit = 0
     rates, urgent, stall = [1.0] * len(sources), 0.5, 0.0
-    write_waited = 0
     for cycle in range(params()["clocks"]):
         await FallingEdge(dut.clk)
         if cycle % 150 == 0:
             rates = [random.choice((0.02, 0.3, 1.0)) for _ in sources]
             urgent, stall = random.choice((0.1, 0.5, 0.95)), random.choice((0, 0.3))
             limit = random.choice((0, 1, 2, 5, 20))
-        if random.random() < 0.05:
-            held = random.getrandbits(1)
         for source, rate in zip(sources, rates, strict=True):
             source.drive(rate, urgent)
         ready = int(random.random() >= stall)
         dut.requests__ready.value = ready
-        dut.writes_held.value = held
         dut.starve_limit.value = limit
         await ReadOnly()
         valid = int(dut.requests__valid.value)
@@ -128,11 +119,9 @@ async def rules(dut):
                 expected.popleft()
         waits = [n for n, source in enumerate(sources) if source.offer is not None]
         taken = [n for n in waits if sources[n].ready()]
-        assert int(dut.write_waits.value) == write_waited, "write_waits"
-        write_waited = int(any(sources[n].write for n in waits))
         assert len(taken) == int(bool(waits) and not expected), f"{len(taken)} of {len(waits)} are taken, {len(expected)} at the output"
         if taken:
-            referee.judge(sources, taken[0], held, limit)
+            referee.judge(sources, taken[0], limit)
             source = sources[taken[0]]
             expected.append({"write": source.write, **source.offer})
             source.offer = None

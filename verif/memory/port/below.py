@@ -54,7 +54,7 @@ class Below:
         self._ratio, self._phase = clock, 0
         self._request, self._returned = Fields(request(atom_bits)), Fields(returned())
         names = (
-            "enable", "returned", "requests__valid", "requests__ready", "requests__payload", "writes_held", "write_waits", "starve_limit",
+            "enable", "returned", "requests__valid", "requests__ready", "requests__payload", "starve_limit",
             "service__valid", "service__ready", "service__payload", "refused",
         )
         self._ports = {name: getattr(dut, name) for name in names}
@@ -71,8 +71,6 @@ class Below:
         self._service_sent: list[dict[str, int]] = []
         self._service_expected: dict[int, int] = {}
         self.serviced = 0
-        #: Probability that `writes_held` changes in a clock.
-        self.hold = 0.0
         #: No read comes back while it is set.
         self.silent = False
         self.log: list[tuple[int, dict[str, int]]] = []
@@ -114,8 +112,6 @@ class Below:
             self._set("requests__ready", self._rng.getrandbits(1))
             return
         self._set("requests__ready", int(self._rng.random() >= self.stall))
-        if self._rng.random() < self.hold:
-            self._set("writes_held", 1 - self._driven.get("writes_held", 0))
         due = [] if self.silent else [entry for entry in self._under_way if entry[0] <= clock]
         if due and self._rng.random() >= self.stall:
             entry = self._rng.choice(due) if self.shuffled else due[0]

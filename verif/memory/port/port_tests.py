@@ -55,7 +55,6 @@ async def _read_back(bench: PortBench):
 async def _random(dut, name: str, **options):
     clocks = params().get("clocks", 1500)
     bench = await PortBench.up(dut, name, 40 * clocks + 60_000, coverage=True, service=0.02, **options)
-    bench.below.hold = 0.02
     for part in ("first", "second"):
         await _traffic(bench, f"{name} {part}", clocks)
     await _read_back(bench)

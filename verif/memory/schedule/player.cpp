@@ -147,7 +147,6 @@ Sim* player_create(int argc, const char** argv, int atom_bits, const uint32_t* m
     top.rst = 1;
     top.step = 1;
     top.run = 0;
-    top.write_waits = 0;
     top.requests___05Fvalid = 0;
     top.age_limit = age_limit;
     top.close_after = close_after;

@@ -72,7 +72,6 @@ class Bench:
         while True:
             await FallingEdge(self.dut.clk)
             self.dut.step.value = int(random.random() < params().get("step", 1.0))
-            self.dut.write_waits.value = int(random.random() < 0.2)
 
     async def _monitor(self):
         shape = fetched(self.map.atom_bits)

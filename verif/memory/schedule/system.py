@@ -24,7 +24,7 @@ class SchedulerSystem(wiring.Component):
         super().__init__({
             "step": In(1), "requests": In(stream.Signature(coded_request(atom_bits))), "fetched": Out(fetched(atom_bits)),
             "timing": In(TimingValues), "run": In(1), "stopped": Out(1), "refresh_all": In(1), "close_after": In(16), "age_limit": In(16),
-            "writes_held": Out(1), "write_waits": In(1), "cause": Out(BusCause), "owed": Out(12),
+            "cause": Out(BusCause), "owed": Out(12),
             "row": Out(RowCommand), "column": Out(ColumnCommand), "violations": Out(32), "first_violation": Out(8),
         })
 
@@ -39,9 +39,9 @@ class SchedulerSystem(wiring.Component):
             self.requests.ready.eq(scheduler.requests.ready & self.step), scheduler.enable.eq(self.step),
             self.fetched.eq(scheduler.fetched), self.fetched.valid.eq(scheduler.fetched.valid & self.step),
             *(getattr(scheduler, name).eq(getattr(self, name)) for name in (
-                "timing", "run", "refresh_all", "close_after", "age_limit", "write_waits")),
+                "timing", "run", "refresh_all", "close_after", "age_limit")),
             *(port.eq(mask) for port, mask in zip(scheduler.masks, AddressMap(self.config.dram_rows).masks, strict=True)),
-            *(getattr(self, name).eq(getattr(scheduler, name)) for name in ("stopped", "writes_held", "cause", "owed", "row", "column")),
+            *(getattr(self, name).eq(getattr(scheduler, name)) for name in ("stopped", "cause", "owed", "row", "column")),
             self.violations.eq(device.violations), self.first_violation.eq(device.first_violation),
             dfi.enable.eq(self.step), *(getattr(dfi, name).eq(getattr(scheduler, name)) for name in (
                 "row", "column", "write_data", "write_check", "write_mask")),
