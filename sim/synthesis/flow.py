@@ -23,7 +23,7 @@ from sim.synthesis.timing import longest
 from sim.tools import ToolError
 from sim.verilog.emit import rtlil_of
 
-__all__ = ["SCRIPT", "Synthesis", "synthesise"]
+__all__ = ["SCRIPT", "Netlist", "Synthesis", "map_to_cells", "synthesise"]
 
 #: Structural choices (`dch`) and mapping for delay, three times: each round starts from the structure that the one before mapped.
 _ROUND = ("strash", "dch -f", "map -B 0.9 -D {target}")
@@ -60,8 +60,23 @@ class Synthesis:
     abc_delay: float | None = None
 
 
+@dataclass
+class Netlist:
+    """What Yosys and ABC made: modules in the form of Yosys's JSON, `dut` on top; SystemVerilog of the SRAMs, which are black boxes."""
+
+    modules: dict
+    srams: dict[str, str]
+    #: Combinational delay as ABC sees it, ns.
+    abc_delay: float | None
+
+
 def synthesise(component: wiring.Component, library: Library | None, target: float = 3.0, adder: str | None = None) -> Synthesis:
-    """Synthesises a component.
+    """Synthesises a component, and adds up what came out; the parameters are those of :func:`map_to_cells`."""
+    return _summary(map_to_cells(component, library, target, adder), library)
+
+
+def map_to_cells(component: wiring.Component, library: Library | None, target: float = 3.0, adder: str | None = None) -> Netlist:
+    """Maps a component to cells.
 
     Parameters
     ----------
@@ -72,7 +87,7 @@ def synthesise(component: wiring.Component, library: Library | None, target: flo
     adder
         Carry look-ahead of Yosys: `kogge-stone`, `han-carlson`, `sklansky`, or None for its own (Brent-Kung).
 
-    Raises :class:`ToolError` where Yosys fails.
+    Raises :class:`ToolError` where Yosys fails, or the library lacks cells for the component.
     """
     text, srams, kept = rtlil_of(component, "dut")
     with tempfile.TemporaryDirectory() as name:
@@ -92,7 +107,7 @@ def synthesise(component: wiring.Component, library: Library | None, target: flo
         netlist = json.loads((folder / "netlist.json").read_text())
         log = (folder / "abc.log").read_text()
     delays = [float(value) / 1000 for value in re.findall(r"Delay\s*=\s*([\d.]+) ps", log)]
-    return _summary(netlist["modules"], srams, library, max(delays, default=None))
+    return Netlist(netlist["modules"], srams, max(delays, default=None))
 
 
 def _commands(folder: Path, srams: bool, kept: list[str], library: Library | None, adder: str | None) -> list[str]:
@@ -128,8 +143,9 @@ def _ties(library: Library) -> str:
     return f"-hicell {high} -locell {low}" if high and low else ""
 
 
-def _summary(modules: dict, srams: dict[str, str], library: Library | None, abc_delay: float | None) -> Synthesis:
-    result = Synthesis(abc_delay=abc_delay)
+def _summary(netlist: Netlist, library: Library | None) -> Synthesis:
+    modules, srams = netlist.modules, netlist.srams
+    result = Synthesis(abc_delay=netlist.abc_delay)
     if library:
         for module in modules.values():
             buffer_registers(module, library)

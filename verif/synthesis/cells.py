@@ -2,11 +2,12 @@
 
 __all__ = ["library_text"]
 
-_TABLE = 'index_1 ("0.01, 1"); index_2 ("0.0, 1"); values ("{0}, {1}", "{0}, {1}");'
+#: Three loads, since ABC takes the slope from all points but the last.
+_TABLE = 'index_1 ("0.01, 1"); index_2 ("0.0, 0.5, 1"); values ("{0}, {1}, {2}", "{0}, {1}, {2}");'
 
 
 def _tables(names: list[str], delay: float, slope: float) -> str:
-    return " ".join(f"{name} (grid) {{ {_TABLE.format(delay, delay + slope)} }}" for name in names)
+    return " ".join(f"{name} (grid) {{ {_TABLE.format(delay, delay + slope / 2, delay + slope)} }}" for name in names)
 
 
 def _timing(source: str, sense: str, delay: float, kind: str = "combinational") -> str:
@@ -37,5 +38,5 @@ def library_text() -> str:
     return (
         '/* test */ library (tests) { time_unit : "1ns"; capacitive_load_unit (1, pf); '
         "lu_table_template (grid) { variable_1 : input_net_transition; variable_2 : total_output_net_capacitance; "
-        'index_1 ("0.01, 1"); index_2 ("0.0, 1"); } ' + "\n".join(cells) + " }\n"
+        'index_1 ("0.01, 1"); index_2 ("0.0, 0.5, 1"); } ' + "\n".join(cells) + " }\n"
     )
