@@ -84,7 +84,7 @@ struct Sim {
         return value;
     }
     void watch() {
-        uint32_t row = top->row, column = top->column;
+        uint32_t row = top->row_bus, column = top->column_bus;
         uint32_t bank = row >> 3 & 15;
         if ((row & 7) == 1) {
             rows[bank] = row >> 7;

@@ -25,7 +25,7 @@ class SchedulerSystem(wiring.Component):
             "step": In(1), "requests": In(stream.Signature(coded_request(atom_bits))), "fetched": Out(fetched(atom_bits)),
             "timing": In(TimingValues), "run": In(1), "stopped": Out(1), "refresh_all": In(1), "close_after": In(16), "age_limit": In(16),
             "cause": Out(BusCause), "owed": Out(12),
-            "row": Out(RowCommand), "column": Out(ColumnCommand), "violations": Out(32), "first_violation": Out(8),
+            "row_bus": Out(RowCommand), "column_bus": Out(ColumnCommand), "violations": Out(32), "first_violation": Out(8),
         })
 
     def elaborate(self, platform):
@@ -41,7 +41,8 @@ class SchedulerSystem(wiring.Component):
             *(getattr(scheduler, name).eq(getattr(self, name)) for name in (
                 "timing", "run", "refresh_all", "close_after", "age_limit")),
             *(port.eq(mask) for port, mask in zip(scheduler.masks, AddressMap(self.config.dram_rows).masks, strict=True)),
-            *(getattr(self, name).eq(getattr(scheduler, name)) for name in ("stopped", "cause", "owed", "row", "column")),
+            *(getattr(self, name).eq(getattr(scheduler, name)) for name in ("stopped", "cause", "owed")),
+            self.row_bus.eq(scheduler.row), self.column_bus.eq(scheduler.column),
             self.violations.eq(device.violations), self.first_violation.eq(device.first_violation),
             dfi.enable.eq(self.step), *(getattr(dfi, name).eq(getattr(scheduler, name)) for name in (
                 "row", "column", "write_data", "write_check", "write_mask")),
