@@ -25,7 +25,7 @@ TINY = PRESETS["tiny"]
 def check_view(view: Path, waveform: Waveform):
     """Every signal that the view names is in the waveform, with that width; every translation file exists and translates."""
     text = view.read_text()
-    named = re.findall(r"^([\w.]+)(?:\[(\d+):0\])?$", text, re.MULTILINE)
+    named = re.findall(r"^\+\{[^}]+\} ([\w.]+)(?:\[(\d+):0\])?$", text, re.MULTILINE)
     assert len(named) > 20
     for name, high in named:
         assert name in waveform.signals, name
@@ -151,7 +151,8 @@ def test_refused(runs, arguments, parts):
 def test_damaged_record(runs):
     copy = runs / "copy"
     copy.mkdir()
-    for text, part in (("{", "run.json can't be read"), ('{"config": {}, "title": "", "tags": {}, "waves": ["a.fst"]}', "a.fst is missing")):
+    record = {"config": {}, "title": "", "tags": {}, "waves": ["a.fst"]}
+    for text, part in (("{", "run.json can't be read"), (json.dumps(record), "a.fst is missing")):
         (copy / "run.json").write_text(text)
         answer = gcu("waves", copy)
         assert answer.status == 2 and part in answer.err
