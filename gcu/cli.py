@@ -83,6 +83,22 @@ def run(
 
 
 @app.command()
+def waves(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run with --waves, or a waveform in it.")],
+    open_viewer: Annotated[bool, typer.Option("--open", help="Start GTKWave or Surfer with the view.")] = False,
+    png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Draw the view; signals where the window is short.")] = None,
+    begin: Annotated[int | None, typer.Option("--from", metavar="T", min=0, help="First clock.")] = None,
+    end: Annotated[int | None, typer.Option("--to", metavar="T", min=1, help="The clock after the last.")] = None,
+    diff: Annotated[Path | None, typer.Option("--diff", metavar="RUN", help="Find the first clock in which the two runs part.")] = None,
+    json_to: Json = None,
+):
+    """Show the waveform of a run: a ready view, a picture, or where it parts from another run's."""
+    from gcu.waves.command import waves as command
+
+    command(run, open_viewer=open_viewer, png=png, begin=begin, end=end, other=diff, json_to=json_to)
+
+
+@app.command()
 def gemm(
     m: Annotated[int, typer.Argument(metavar="M")],
     n: Annotated[int, typer.Argument(metavar="N")],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gcu.errors import BadInput, CheckFailed
 from gcu.output import progress
+from rtl.config import ChipConfig
 from rtl.image import ImageError
 from rtl.isa import Cause, Engine, Status
 from rtl.memory.timing import TimingSet
@@ -16,7 +17,7 @@ from sim.script import ScriptError
 from sim.tools import ToolError, fst_possible
 from sim.workload import Outcome, Workload
 
-__all__ = ["check_outcomes", "claimed", "describe", "execute", "parse_backends", "stalls", "wave_files"]
+__all__ = ["check_outcomes", "claimed", "describe", "dram_traces", "execute", "parse_backends", "stalls", "wave_files"]
 
 
 def parse_backends(names: str, *, waves: bool = False) -> list[str]:
@@ -39,8 +40,12 @@ def claimed(folder: Path) -> Iterator[None]:
         yield
 
 
-def execute(workload: Workload, names: Sequence[str], folder: Path, *, waves: bool = False) -> dict[str, Outcome]:
+def execute(
+    workload: Workload, names: Sequence[str], folder: Path, *, waves: bool = False, damaged: Workload | None = None,
+) -> dict[str, Outcome]:
     """Runs the workload on each back end, the golden model first, with its files in `folder`, which exists.
+
+    `damaged` is what all but the golden model run instead.
 
     Raises :class:`BadInput` for a program of another configuration, and for a missing tool.
     """
@@ -54,7 +59,8 @@ def execute(workload: Workload, names: Sequence[str], folder: Path, *, waves: bo
         total = len(workload.jobs) if name == "golden" else None
         with progress(f"{name}: {'jobs' if name == 'golden' else 'clocks'}", total) as update:
             try:
-                outcomes[name] = backend(name)(workload, folder=folder, waves=wave_file, progress=update)
+                chosen = workload if name == "golden" or damaged is None else damaged
+                outcomes[name] = backend(name)(chosen, folder=folder, waves=wave_file, progress=update)
             except ToolError as error:
                 raise BadInput(f"{name}: {error}") from None
             except ScriptError as error:
@@ -65,6 +71,12 @@ def execute(workload: Workload, names: Sequence[str], folder: Path, *, waves: bo
 def wave_files(names: Iterable[str], folder: Path) -> list[Path]:
     """Where `execute` records the waveforms of the back ends that have any."""
     return [folder / f"{name}.{'fst' if name == 'icarus' or fst_possible() else 'vcd'}" for name in names if name != "golden"]
+
+
+def dram_traces(name: str, config: ChipConfig, folder: Path) -> list[Path]:
+    """Where a back end writes the DRAM commands of each channel; the golden model has none."""
+    file = {"verilator": "dram_trace.txt", "icarus": "icarus_dram_trace.txt"}.get(name)
+    return [] if file is None else [folder / (file + (f".{channel}" if channel else "")) for channel in range(config.channels)]
 
 
 def check_outcomes(workload: Workload, outcomes: dict[str, Outcome], folder: Path) -> dict:
@@ -90,11 +102,8 @@ def check_outcomes(workload: Workload, outcomes: dict[str, Outcome], folder: Pat
             raise CheckFailed(f"{first} took {reference.clocks} clocks, {name} {outcome.clocks}: simulators must agree")
     dram = {}
     if workload.memory == "hbm":
-        for name, file in (("verilator", "dram_trace.txt"), ("icarus", "icarus_dram_trace.txt")):
-            if name not in outcomes:
-                continue
-            for channel in range(workload.config.channels):
-                path = folder / (file + (f".{channel}" if channel else ""))
+        for name in outcomes:
+            for channel, path in enumerate(dram_traces(name, workload.config, folder)):
                 report = check(path, TimingSet.load(workload.config.dram_timing), rows=workload.config.dram_rows)
                 if report.violations:
                     first, count = report.violations[0], len(report.violations)

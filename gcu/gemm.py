@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from gcu.errors import BadInput, CheckFailed
-from gcu.execute import check_outcomes, claimed, describe, execute, stalls
+from gcu.execute import check_outcomes, claimed, describe, execute, stalls, wave_files
 from gcu.operands import DTYPES, OUTPUTS, STORED, Operand, load, random
 from gcu.output import check_writable, console, table, write_json
 from gcu.product import Product, check_room, from_l1, from_l3
-from gcu.wave_picture import show_waves
+from gcu.waves.show import show_waves
 from rtl.config import ChipConfig
 from rtl.formats import Format
 from rtl.isa import Engine
@@ -59,7 +59,8 @@ def gemm(
         report["dram"] = dram
         _print(report, outcomes, measured, json_to)
         if waves:
-            shown = show_waves(outcomes, folder, config, None, f"{dtype} {m} x {n} x {k} on {config.name}, {memory} memory")
+            title = f"{dtype} {m} x {n} x {k} on {config.name}, {memory} memory"
+            shown = show_waves(wave_files(outcomes, folder), folder, config, {}, title)
             report |= shown
             console(json_to).print("\n".join([*shown["waves"], *shown["views"], shown["wave_picture"]]))
         write_json(report, json_to)

@@ -1,6 +1,7 @@
 """`gcu run`: a model file on the chip. Every output bit of the RTL is compared with the golden model."""
 
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ from compiler.errors import CompileError
 from gcu import inputs
 from gcu.errors import BadInput, CheckFailed
 from gcu.examples import EXAMPLES
-from gcu.execute import check_outcomes, claimed, describe, execute, stalls
+from gcu.execute import check_outcomes, claimed, describe, dram_traces, execute, stalls, wave_files
 from gcu.layers import layer_rows
 from gcu.output import check_writable, console, table, write_json
+from gcu.perfetto import save_trace
 from gcu.timeline import draw
-from gcu.wave_picture import show_waves
+from gcu.waves.show import show_waves
 from rtl.config import ChipConfig
 from rtl.isa import Engine
 from sim.job import Job
@@ -25,6 +27,9 @@ __all__ = ["run"]
 
 #: Values in the host player's script and log bound the samples of one run.
 _ROOM = 65536
+
+#: What --inject calls the model's constants in memory.
+_CONSTANTS = "constants"
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ def run(
     flip = None if inject is None else _parse_inject(inject, compiled, on)
     placed = _place(compiled, values, config)
     folder = build_folder() / "runs" / f"{path.stem}_{config.name}" if folder is None else folder
+    tags = {layer.tag: layer.name for layer in compiled.layers}
     out = console(json_to)
     out.print(
         f"{path.name}: {len(compiled.layers)} layers, {sum(layer.macs for layer in compiled.layers):,} MACs, {compiled.instructions} "
@@ -72,9 +78,10 @@ def run(
         f"{config.name}"
     )
     with claimed(folder):
-        outcomes = execute(placed.workload, on, folder, waves=waves)
+        damaged = _damaged(placed, flip[1]) if flip is not None and flip[0] == _CONSTANTS else None
+        outcomes = execute(placed.workload, on, folder, waves=waves, damaged=damaged)
         dram = check_outcomes(placed.workload, outcomes, folder)
-        if flip is not None:
+        if flip is not None and flip[0] != _CONSTANTS:
             _flip(placed, outcomes, *flip)
         report = {
             "model": path.name, "config": config.name, "fingerprint": f"{config.fingerprint:#018x}", "samples": placed.samples,
@@ -85,6 +92,7 @@ def run(
             report |= _timing(placed, config, timed)
             _print_layers(report, out)
             report["timeline"] = str(draw(timed, compiled, config, folder / "timeline.png"))
+            report["trace"] = str(save_trace(timed, config, tags, dram_traces(timed.backend, config, folder), folder / "trace.json"))
         compared, mismatch = _compare(placed, outcomes)
         report["compared"], report["bit_exact"] = compared, mismatch is None and len(outcomes) > 1
         decoded = _decode(placed, next(iter(outcomes.values())) if timed is None else timed)
@@ -97,11 +105,14 @@ def run(
             where = "the golden model" if timed is None else "the RTL"
             out.print(f"accuracy: {100 * right / placed.samples:.1f} % ({right} of {placed.samples} samples right), run on {where}")
         if waves:
-            report |= show_waves(outcomes, folder, config, compiled, f"{compiled.name} on {config.name}, first sample")
+            files = wave_files(outcomes, folder)
+            report |= show_waves(files, folder, config, tags, f"{compiled.name} on {config.name}, first sample")
         _print_end(report, outcomes, mismatch, out)
         write_json(report, json_to)
         if mismatch is not None:
             raise CheckFailed(mismatch)
+        if flip is not None:
+            raise CheckFailed(f"--inject {flip[0]}:{flip[1]}: no value differs; this bit doesn't matter to the result")
         return report
 
 
@@ -157,15 +168,41 @@ def _place(compiled: Compiled, values: dict[str, np.ndarray], config: ChipConfig
 
 def _parse_inject(text: str, compiled: Compiled, on: list[str]) -> tuple[str, int]:
     what, _, bit = text.partition(":")
-    names = ["output", *(layer.name for layer in compiled.layers if layer.address is not None)]
-    if what not in names or not (bit.isascii() and bit.isdigit()):
-        raise BadInput(f"--inject: {text!r} is not WHAT:BIT with WHAT one of {', '.join(names)} and BIT a number")
-    size = compiled.outputs[0].bytes if what == "output" else next(layer.out.bytes for layer in compiled.layers if layer.name == what)
+    names = ["output", _CONSTANTS, *(layer.name for layer in compiled.layers if layer.address is not None)]
+    drawn = bit.startswith("seed=")
+    digits = bit.removeprefix("seed=")
+    if what not in names or not (digits.isascii() and digits.isdigit()):
+        raise BadInput(f"--inject: {text!r} is not WHAT:BIT with WHAT one of {', '.join(names)} and BIT a number or seed=NUMBER")
+    if what == _CONSTANTS:
+        size = sum(len(data) for _, data in _constants(compiled))
+    else:
+        size = compiled.outputs[0].bytes if what == "output" else next(layer.out.bytes for layer in compiled.layers if layer.name == what)
+    if drawn and size:
+        bit = str(random.Random(int(digits)).randrange(8 * size))
     if int(bit) >= 8 * size:
         raise BadInput(f"--inject: {what} has {8 * size} bits, there is no bit {bit}")
     if len(on) < 2:
         raise BadInput("--inject: needs the RTL and something to compare it with, such as --on golden,verilator")
     return what, int(bit)
+
+
+def _constants(compiled: Compiled) -> list[tuple[int, bytes]]:
+    """(address, bytes) of the model's constants: all segments but the program."""
+    return [(address, data) for address, data in compiled.segments if not address <= compiled.image < address + len(data)]
+
+
+def _damaged(placed: Placed, bit: int) -> Workload:
+    """The workload with one bit of the constants inverted, in the memory's contents before the run."""
+    place, segments = bit // 8, list(placed.workload.segments)
+    constants = {address for address, _ in _constants(placed.compiled)}
+    for number, segment in enumerate(segments):
+        if segment.address in constants:
+            if 0 <= place < len(segment.data):
+                wrong = bytearray(segment.data)
+                wrong[place] ^= 1 << bit % 8
+                segments[number] = Segment(segment.address, bytes(wrong))
+            place -= len(segment.data)
+    return replace(placed.workload, segments=tuple(segments))
 
 
 def _flip(placed: Placed, outcomes: dict[str, Outcome], what: str, bit: int):
@@ -271,6 +308,6 @@ def _print_end(report: dict, outcomes: dict[str, Outcome], mismatch: str | None,
         names = [name for name in outcomes if name != "golden"]
         pair = f"RTL == golden ({', '.join(names)})" if "golden" in outcomes else " == ".join(names)
         out.print(f"{pair}: {report['compared']:,} values compared, all bits equal")
-    for key in ("timeline", "waves", "views", "wave_picture"):
+    for key in ("timeline", "trace", "waves", "views", "wave_picture"):
         for path in [report[key]] if isinstance(report.get(key), str) else report.get(key, []):
             out.print(f"{key.replace('_', ' ')}: {path}")

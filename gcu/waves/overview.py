@@ -1,19 +1,16 @@
-"""A picture of a recorded waveform, read back from the file: what each engine did over the first job, by cause and by layer."""
+"""The picture of a whole run, read back from its waveform: what each engine did, by cause and by layer."""
 
 from pathlib import Path
 
 import numpy as np
 
-from compiler.compile import Compiled
-from gcu.execute import wave_files
-from gcu.views import ENGINE_LANES, save_view, tag_names
-from gcu.waveform import Waveform
+from gcu.waves.view import ENGINE_LANES
+from gcu.waves.waveform import Waveform
 from rtl.config import ChipConfig
 from rtl.isa import Cause
 from rtl.sip import LANES
-from sim.workload import Outcome
 
-__all__ = ["draw_waves", "show_waves"]
+__all__ = ["draw_overview"]
 
 #: Columns of the picture: a longer job shows the share of each cause among the clocks of a column.
 _COLUMNS = 1200
@@ -29,20 +26,13 @@ _INTERRUPT, _REGISTER = "#8e44ad", "#555555"
 _READ, _WRITE = "#3b7dd8", "#c0392b"
 
 
-def show_waves(outcomes: dict[str, Outcome], folder: Path, config: ChipConfig, compiled: Compiled | None, title: str) -> dict:
-    """Views of the recorded waveforms and a picture of the first; their paths, for the report of a run."""
-    files = wave_files(outcomes, folder)
-    return {
-        "waves": [str(file) for file in files],
-        "views": [str(save_view(file, config, compiled)) for file in files],
-        "wave_picture": str(draw_waves(files[0], config, folder / "waves.png", compiled, title)),
-    }
+def draw_overview(
+    waveform: Waveform, config: ChipConfig, path: Path, tags: dict[int, str], title: str = "", window: tuple[int, int] | None = None,
+) -> Path:
+    """Draws the clocks of `window`, by default from a little before the first launch of a sequencer to a little after the last end.
 
-
-def draw_waves(waves: Path, config: ChipConfig, path: Path, compiled: Compiled | None = None, title: str = "") -> Path:
-    """Draws the clocks from a little before the first launch of a sequencer to a little after the last end; returns the path of the PNG.
-
-    Engines that never work are left out. Raises KeyError if the waveform lacks a signal, ValueError if no job was recorded.
+    Returns the path of the PNG. Engines that never work are left out. Raises KeyError if the waveform lacks a signal, ValueError if no job
+    was recorded.
     """
     import matplotlib
 
@@ -50,9 +40,8 @@ def draw_waves(waves: Path, config: ChipConfig, path: Path, compiled: Compiled |
     from matplotlib import pyplot
     from matplotlib.patches import Patch
 
-    waveform = Waveform(waves)
     lanes = _lanes(waveform, config)
-    begin, end = _window([cause for name, _, cause in lanes if name.endswith("sequencer")])
+    begin, end = window or _window([cause for name, _, cause in lanes if name.endswith("sequencer")])
     lanes = [lane for lane in lanes if (lane[2][begin:end] > Cause.IDLE.value).any()]
     data = [(name, probe) for name, probe, _ in lanes if name.endswith("data")]
     edges = np.linspace(0, end - begin, min(_COLUMNS, end - begin) + 1).round().astype(int)
@@ -61,13 +50,12 @@ def draw_waves(waves: Path, config: ChipConfig, path: Path, compiled: Compiled |
         len(heights), 1, figsize=(15, 1.5 + 0.72 * sum(heights)), sharex=True, height_ratios=heights, layout="constrained",
     )
     _host(axes[0], waveform, begin, end)
-    names = tag_names(compiled)
     for axis, (name, probe, cause) in zip(axes[1:], lanes, strict=False):
         _causes(axis, cause[begin:end], edges)
         axis.set_ylim(0, 1.05)
         if not name.endswith("sequencer"):
             axis.set_ylim(0, 1.45)
-            _tags(axis, waveform.by_clock(f"{probe}.tag")[begin:end], cause[begin:end], names)
+            _tags(axis, waveform.by_clock(f"{probe}.tag")[begin:end], cause[begin:end], tags)
         _label(axis, name)
     for axis, (name, probe) in zip(axes[1 + len(lanes) :], data, strict=True):
         for port, colour, side in (("read", _READ, 1), ("write", _WRITE, -1)):
@@ -81,8 +69,10 @@ def draw_waves(waves: Path, config: ChipConfig, path: Path, compiled: Compiled |
     for axis in axes[:-1]:
         axis.tick_params(axis="x", length=0)
     axes[-1].set_xlim(0, end - begin)
-    axes[-1].set_xlabel("clocks" + ("" if end - begin <= _COLUMNS else f"; a column stands for {(end - begin) / _COLUMNS:.0f} of them"))
-    figure.suptitle(f"{title or waves.stem}: {end - begin:,} clocks from {waves.name}", fontsize=11)
+    start = "" if window is None else f" from clock {begin:,}"
+    many = "" if end - begin <= _COLUMNS else f"; a column stands for {(end - begin) / _COLUMNS:.0f} of them"
+    axes[-1].set_xlabel(f"clocks{start}{many}")
+    figure.suptitle(f"{title or waveform.path.stem}: {end - begin:,} clocks from {waveform.path.name}", fontsize=11)
     handles = [Patch(facecolor=colour, edgecolor="#999999", label=cause.name.lower()) for cause, colour in _COLOURS.items()]
     handles += [Patch(facecolor=_REGISTER, label="host writes a register"), Patch(facecolor=_INTERRUPT, label="interrupt")]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
