@@ -3,18 +3,20 @@ controller keeps, and both must name the rule."""
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from rtl.config import ChipConfig
 from rtl.memory.timing import TimingSet
-from sim.dram.patterns import mixture
+from sim.dram.patterns import PATTERNS, mixture
+from sim.dram.requests import Requests
 from sim.dram.simulation import simulate
 from sim.hbm.checker import check
 
 CONFIG = dataclasses.replace(ChipConfig.load("small"), dram_rows=32768)
 
 #: A set in which each rule binds somewhere: no rule is hidden behind another.
-TIMING = dataclasses.replace(TimingSet.load("F3200"), tRRD_S=7, tRRD_L=9, tFAW=33)
+TIMING = dataclasses.replace(TimingSet.load("F3200"), tRRD_S=7, tRRD_L=9, tFAW=33, tWTR_S=14, tWTR_L=30)
 
 #: What is asked for, by the rule that must be named.
 RULES = {
@@ -25,10 +27,11 @@ RULES = {
 
 
 def run(tmp_path, judged: TimingSet):
+    """Half the time a stream in both directions, in which the bus turns often and rows are open when it does; then everything else."""
     path = tmp_path / "commands.txt"
-    found = simulate(
-        mixture(40_000, CONFIG.channel_bytes, 11), CONFIG, TIMING, clocks=60_000, commands=path, device_timing=judged,
-    )
+    parts = PATTERNS["seq_1to1"].make(10_000, CONFIG.channel_bytes, 11), mixture(40_000, CONFIG.channel_bytes, 11)
+    requests = Requests(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("write", "atom")))
+    found = simulate(requests, CONFIG, TIMING, clocks=80_000, commands=path, device_timing=judged)
     return found, check(path, judged, clocks=found.memory_total)
 
 
