@@ -67,6 +67,8 @@ class DataBus(wiring.Component):
             claim.eq(burst << Mux(read, t.RL, t.WL)), self.reading.eq(reads[0]), self.writing.eq(writes[0]),
         ]
         m.d.sync += [reads.eq((reads | Mux(read, claim, 0)) >> 1), writes.eq((writes | Mux(write, claim, 0)) >> 1)]
+        wrote = Signal()
+        m.d.sync += wrote.eq(wrote | write)
         # Idle clocks of the bus since it last carried read data.
         idle = Since("read_data")
         idle.count(m, reads[0])
@@ -82,7 +84,7 @@ class DataBus(wiring.Component):
             Assert(~(reads[0] & writes[0]), "one owner"),
             Assert(~write | before(reads, Mux(t.WL > sums.tRTW_GAP, t.WL - sums.tRTW_GAP, 0)), "the gap to read data that are to come"),
             Assert(~write | (idle.value + t.WL > sums.tRTW_GAP), "the gap to read data that have been"),
-            Cover(writes[:2].all() & reads[5:].any(), "a read is sent after a write"),
+            Cover(read & wrote, "a read is sent after a write"),
             Cover(write & (reads != 0), "a write while read data are under way"),
             Cover(read & (reads & (claim >> BURST_CLOCKS) != 0), "reads without a gap"),
         ]

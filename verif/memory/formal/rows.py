@@ -142,6 +142,8 @@ class Rows(wiring.Component):
             Assume(at_most_one(self.target)), Assume((self.opening & ~self.open) == 0),
             # What may go out now may go out in the next clock; a channel refreshes by bank or all together.
             Assume((self.can_refresh & ~self.bank_rests) == 0), Assume(~self.all | (self.target == 0)),
+            # A REFAB that is due holds the rows.
+            Assume(~self.all | self.hold),
             Assert(at_most_one(commands), "one command a clock"),
             Assert(~(self.second | ~self.active) | ~commands.any(), "none in an ACT's second clock, none while stopped"),
             Assert(at_most_one(self.activate), "one bank is opened"),
