@@ -106,7 +106,7 @@ BAD = [
     (f"{RUN} --inject output:x", "BIT a number"),
     (f"{RUN} --inject output:²", "BIT a number"),
     (f"{RUN} --inject output:-1", "BIT a number"),
-    (f"{RUN} --inject nosuch:0", "WHAT one of output, conv1"),
+    (f"{RUN} --inject nosuch:0", "WHAT one of output, constants, conv1"),
     (f"{RUN} --inject output:80", "output has 80 bits", "no bit 80"),
     (f"{RUN} --inject output:0", "--inject", "--on golden,verilator"),
     (f"{RUN} --samples 1 --waves", "--waves", "verilator or icarus"),
