@@ -9,6 +9,9 @@ from gcu.waves.waveform import UNKNOWN, Waveform
 
 __all__ = ["Difference", "Parting", "common_names", "compare"]
 
+#: What the models of the bench keep of the run's own files: names and handles, by the last part of a signal's name.
+_FILES = {"path", "dump_path", "file", "dump_file", "flip_path", "name", "handle", "trace"}
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -33,12 +36,16 @@ class Parting:
 def common_names(first: Waveform, second: Waveform) -> dict[str, tuple[str, str]]:
     """Signals that both have with the same width: name below the top, full names. Simulators put tops of their own above the bench.
 
-    What a simulator makes up for itself (parts of arrays, copies with `$`) is left out: the whole signal is compared.
+    What a simulator makes up for itself (parts of arrays, copies with `$`) is left out, since the whole signal is compared, and so are names
+    of files.
     """
     names = []
     for waveform in (first, second):
         top = waveform.find("bench.clk").removesuffix("bench.clk")
-        names.append({name.removeprefix(top): name for name in waveform.signals if "$" not in name and "[" not in name})
+        names.append({
+            name.removeprefix(top): name for name in waveform.signals
+            if "$" not in name and "[" not in name and name.rsplit(".", 1)[-1] not in _FILES
+        })
     return {
         name: (full, names[1][name]) for name, full in names[0].items()
         if name in names[1] and first.width(full) == second.width(names[1][name])

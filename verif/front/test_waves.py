@@ -39,7 +39,7 @@ def check_view(view: Path, waveform: Waveform):
     assert causes.read_text().splitlines()[Cause.BUSY.value] == f"{Cause.BUSY.value:x} BUSY"
 
 
-@pytest.mark.parametrize("back_end", ["icarus", "verilator"])
+@pytest.mark.parametrize("back_end", [pytest.param("icarus", marks=pytest.mark.long), "verilator"])
 def test_first_job_alone(back_end, tmp_path):
     onnx.save(second_model(3), tmp_path / "second.onnx")
     run = "run", tmp_path / "second.onnx", "--samples", 3, "--on", f"golden,{back_end}", "--config", "tiny", "-o", tmp_path, "--waves"
@@ -103,10 +103,10 @@ def test_filter(monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
-    """One model twice on Icarus: as it is, and with a bit of its constants inverted."""
+    """One model twice: as it is, and with a bit of its constants inverted."""
     folder = tmp_path_factory.mktemp("runs")
     onnx.save(second_model(3), folder / "second.onnx")
-    run = "run", folder / "second.onnx", "--on", "golden,icarus", "--config", "tiny", "--waves"
+    run = "run", folder / "second.onnx", "--on", "golden,verilator", "--config", "tiny", "--waves"
     assert gcu(*run, "-o", folder / "good").status == 0
     answer = gcu(*run, "-o", folder / "bad", "--inject", "constants:seed=5")
     assert answer.status == 1 and "FAILED" in answer.err
@@ -120,7 +120,7 @@ def test_pictures(runs):
         assert (runs / "picture.png").read_bytes()[:4] == b"\x89PNG" and answer.json["clocks"] > 500
     commands = Path(answer.json["views"][1])
     names = [line.split()[1] for line in commands.read_text().splitlines() if line.startswith("variable_add")]
-    assert commands.suffix == ".sucl" and set(names) <= set(Waveform(runs / "good" / "icarus.fst").signals)
+    assert commands.suffix == ".sucl" and set(names) <= set(Waveform(Path(answer.json["waves"][0])).signals)
     assert "0 IDLE" in (runs / "good" / ".surfer" / "mappings" / "minigcu_causes").read_text()
 
 
@@ -130,9 +130,10 @@ def test_runs_part(runs):
     assert answer.status == 1 and f"part in clock {answer.json['clock']:,}" in answer.err
     assert (runs / "diff.png").read_bytes()[:4] == b"\x89PNG"
     found = {each["signal"]: int(each["first"], 16) ^ int(each["second"], 16) for each in answer.json["differences"]}
-    assert any("read_data" in name for name in found) and all(bits.bit_count() == 1 for bits in found.values())
+    data = [bits for name, bits in found.items() if name.endswith("read_data")]
+    assert data and all(bits.bit_count() == 1 for bits in data) and all("read" in name or "storage" in name for name in found)
     same = gcu("waves", runs / "good", "--diff", runs / "good", "--json", "-")
-    assert same.status == 0 and same.json["clock"] is None and same.json["signals"] > 1000
+    assert same.status == 0 and same.json["clock"] is None and same.json["signals"] > 300
 
 
 @pytest.mark.parametrize("arguments, parts", [
@@ -165,6 +166,6 @@ def test_trace_for_perfetto(runs):
     assert {"tensor core", "vector engine", "data engine", "sequencer", "bank 3 of group 2"} <= lanes
     assert all(event["dur"] >= 1 and event["ts"] >= 0 for event in slices)
     rows = [event for event in slices if event["name"].startswith("row ")]
-    commands = (runs / "good" / "icarus_dram_trace.txt").read_text().split()
+    commands = (runs / "good" / "dram_trace.txt").read_text().split()
     assert sum(event["args"]["reads"] for event in rows) == commands.count("RD") > 0
     assert sum(event["args"]["writes"] for event in rows) == commands.count("WR") > 0

@@ -42,14 +42,13 @@ def judge(report):
 def test_two_ports(request, bench):
     """cp_random: bursts of every kind on two ports, self-tests beside them, refusals counted; cp_order: a read after an answer on the other
     port; cp_stuck: a port that takes no data. A run each: the device keeps its data over a reset."""
-    clocks = 200 if bench.simulator == "icarus" and not request.config.getoption("--long") else 1500
+    clocks = 120 if bench.simulator == "icarus" and not request.config.getoption("--long") else 1000
     for testcase in ("rough", "read_after_write", "stuck_master"):
         judge(run(bench, chip(), [testcase], clocks)[0])
 
 
-def test_four_ports(request, bench):
-    if bench.simulator == "verilator" and not request.config.getoption("--long"):
-        pytest.skip("a build of its own, for the long tier; Icarus builds in a second")
+@pytest.mark.long
+def test_four_ports(bench):
     judge(run(bench, chip("D3200", (5, 8), 32), ["rough"], 120, ports=4)[0])
 
 
