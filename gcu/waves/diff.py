@@ -36,8 +36,8 @@ class Parting:
 def common_names(first: Waveform, second: Waveform) -> dict[str, tuple[str, str]]:
     """Signals that both have with the same width: name below the top, full names. Simulators put tops of their own above the bench.
 
-    What a simulator makes up for itself (parts of arrays, copies with `$`) is left out, since the whole signal is compared, and so are names
-    of files.
+    What a simulator makes up for itself (parts of arrays, copies with `$`) is left out, since the whole signal is compared; so are names of
+    files.
     """
     names = []
     for waveform in (first, second):
