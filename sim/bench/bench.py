@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from amaranth import ClockSignal, Instance, Module, ResetSignal
+from amaranth import ClockSignal, Instance, Module, Mux, ResetSignal, Signal
 from amaranth.hdl import Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
@@ -21,6 +21,10 @@ _FOLDER = Path(__file__).parent
 
 #: Latency of the ideal memory, in cycles.
 IDEAL_LATENCY = 20
+
+#: Clocks from the end of the host's script to the end of the run. A write is answered before it is in the DRAM, where the back door looks
+#: for it: a full pool of scattered writes and a refresh take some hundred memory clocks.
+SETTLE_BITS = 11
 
 
 def _bind(interface, prefix: str) -> dict:
@@ -43,7 +47,7 @@ class Bench(wiring.Component):
     Members
     -------
     done
-        The host's script has ended.
+        The host's script has ended, and what it wrote is in the memory.
     timed_out, refused, logged
         Of the host player: a job took too long, register accesses answered with an error, values logged.
     violations
@@ -83,8 +87,14 @@ class Bench(wiring.Component):
                 m.d.comb += device.finished.eq(self.done)
                 violations.append(device.violations)
             m.d.comb += self.violations.eq(sum(violations))
+        ended, settled = Signal(), Signal(SETTLE_BITS + 1)
+        if self._memory == "ideal":
+            m.d.comb += self.done.eq(ended)
+        else:
+            m.d.sync += settled.eq(Mux(ended, Mux(self.done, settled, settled + 1), 0))
+            m.d.comb += self.done.eq(settled[SETTLE_BITS])
         m.submodules.player = Instance(
-            "host_player", **control, i_interrupt=chip.interrupt, **_bind(chip.host, "axi"), o_done=self.done,
+            "host_player", **control, i_interrupt=chip.interrupt, **_bind(chip.host, "axi"), o_done=ended,
             o_timed_out=self.timed_out, o_refused=self.refused, o_logged=self.logged,
         )
         for unit, lane in _probed(config):
