@@ -113,7 +113,7 @@ class DataBus(wiring.Component):
 
 
 GOALS = [
-    Goal("data_bus", DataBus, depth=1),
+    Goal("data_bus", DataBus, depth=1, long=True),
     *(
         Goal(f"data_bus_{field}", lambda field=field: DataBus(field), "bounded", 12, "broken")
         for field in ("tCCD_S", "read_to_write")
