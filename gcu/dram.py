@@ -1,7 +1,6 @@
 """`gcu dram`: a request trace through the RTL of memory controller and device. Every byte is compared, every command checked twice."""
 
 import dataclasses
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import numpy as np
 from gcu.errors import BadInput, CheckFailed
 from gcu.output import check_writable, console, progress, table, write_json
 from gcu.request_file import read_requests
+from gcu.source import opened
 from rtl.config import ChipConfig
 from rtl.memory.timing import TimingError, TimingSet
 from sim.dram.requests import Requests
@@ -66,7 +66,7 @@ def dram(
     _check_options(clocks, stall, identifiers, outstanding, window)
     for option, path in (("--commands", commands), ("--png", picture), ("--json", json_to)):
         check_writable(option, path)
-    with _opened(trace) as stream:
+    with opened("--trace", trace) as stream:
         name = "standard input" if trace == "-" else trace
         requests = read_requests(stream, f"--trace {name}", config.channel_bytes)
     with _command_file(commands) as path:
@@ -159,19 +159,6 @@ def _check_options(clocks: int | None, stall: float, identifiers: int | None, ou
         raise BadInput(f"--outstanding: {outstanding} is not positive")
     if window is not None and not 0 <= window[0] < window[1]:
         raise BadInput(f"--from, --to: {window[0]} to {window[1]} is no range of clocks; the first clock comes before the last")
-
-
-@contextmanager
-def _opened(path: str) -> Iterator:
-    if path == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        stream = open(path, "rb")
-    except OSError as error:
-        raise BadInput(f"--trace {path}: {error.strerror}") from None
-    with stream:
-        yield stream
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 
 from gcu.errors import BadInput, CheckFailed
 from gcu.output import check_writable, console, progress, table, write_json
+from gcu.source import opened
 from gcu.vector_file import digits_of, lines_of, read_vectors
 from rtl.config import ChipConfig
 from rtl.formats import Format
@@ -48,7 +49,7 @@ def numerics(
         return _generate(operation, format, op, generate, seed, out, json_to)
     names = _backends(on, operation)
     with ExitStack() as stack:
-        stream = stack.enter_context(_opened(vectors))
+        stream = stack.enter_context(opened("--vectors", vectors))
         with progress("building") as update:
             update(0)
             try:
@@ -149,19 +150,6 @@ def _backends(on: list[str] | None, operation: Operation) -> list[str]:
     elif on != ["golden"]:
         raise BadInput(f"--on: {operation.hardware}; --on golden runs it")
     return ["golden"]
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
-    if path == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        stream = open(path, "rb")
-    except OSError as error:
-        raise BadInput(f"--vectors {path}: {error.strerror}") from None
-    with stream:
-        yield stream
 
 
 def _same_file(one: str, other: str) -> bool:
