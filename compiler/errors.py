@@ -1,6 +1,6 @@
 """What the compiler refuses."""
 
-__all__ = ["CompileError"]
+__all__ = ["CompileError", "NotFused"]
 
 
 class CompileError(ValueError):
@@ -8,3 +8,7 @@ class CompileError(ValueError):
 
     def __init__(self, message: str):
         super().__init__(" ".join(message.split()))
+
+
+class NotFused(CompileError):
+    """Operations of which each can be compiled, but not together as one command."""

@@ -118,6 +118,8 @@ def _command(program: Program, source: Address, target: Address, dims: list[Dime
             words |= {f"offset{index}": d.offset, f"step{index}": 1, f"extent{index}": d.size if d.extent is None else d.extent}
     if op is DataOp.SLICE:
         words["fill"] = fill
+        # The first element of the whole source, not of the part that is wanted.
+        source += -sum(d.offset * d.source for d in dims)
     program.set(Engine.DATA, **words)
     _base(program, "src_base", source)
     _base(program, "dst_base", target)

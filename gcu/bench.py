@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gcu.bench_move import move_figures
 from gcu.dram_bench import DramBench, Row
 from gcu.errors import BadInput, CheckFailed
 from gcu.gemm import gemm
@@ -67,6 +68,11 @@ def _gemm(bars: dict, config: ChipConfig) -> Iterator[Figure]:
         found = cycles[dtype] / cycles[ratio["to"]]
         name = f"{'x'.join(map(str, ratio['shape']))} {dtype} : {ratio['to']}, {cycles[dtype]:,} cycles, off {wanted} : 1 by"
         yield Figure("gemm", name, round(100 * abs(found / wanted - 1), 3), "%", ratio["within"], "<=")
+
+
+def _move(bars: dict, config: ChipConfig) -> Iterator[Figure]:
+    for figure in move_figures(bars["move"], config, ["golden", "verilator"]):
+        yield Figure("move", *figure)
 
 
 def _numerics(bars: dict, config: ChipConfig) -> Iterator[Figure]:
@@ -188,7 +194,9 @@ def _dram(bars: dict, config: ChipConfig, rows: list[Row], long: bool) -> Iterat
 
 
 #: What `--only` names, and `ppa`, which needs a library besides, and `dram`, which has a table of its own.
-GROUPS: dict[str, Callable[[dict, ChipConfig], Iterator[Figure]]] = {"gemm": _gemm, "numerics": _numerics, "speed": _speed}
+GROUPS: dict[str, Callable[[dict, ChipConfig], Iterator[Figure]]] = {
+    "gemm": _gemm, "move": _move, "numerics": _numerics, "speed": _speed,
+}
 
 
 def bench(

@@ -136,6 +136,28 @@ def gemm(
 
 
 @app.command()
+def move(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC.json", help="What to move: src, dst, ops.")],
+    tensor: Annotated[Path | None, typer.Argument(metavar="IN.npy", help="The tensor; a chain that starts with fill needs none.")] = None,
+    *,
+    out: Annotated[Path, typer.Option("-o", metavar="OUT.npy", help="Where to write the result.")],
+    passes: Annotated[bool, typer.Option("--passes", help="Allow several passes where the hardware doesn't fuse.")] = False,
+    memory: Annotated[str, typer.Option("--memory", help="hbm: controller and device; ideal: a memory without contention.")] = "hbm",
+    on: On = "golden,verilator",
+    config: Config = "small",
+    json_to: Json = None,
+):
+    """Move a tensor by the data engine: slice, transpose, pad, gather, convert and more; cycles, bytes per cycle, the result."""
+    chosen = _config(config)
+    if memory not in ("ideal", "hbm"):
+        raise BadInput(f"--memory: {memory!r} is not ideal or hbm")
+    from gcu.execute import parse_backends
+    from gcu.move import move as command
+
+    command(spec, tensor, chosen, out=out, passes=passes, memory=memory, on=parse_backends(on), json_to=json_to)
+
+
+@app.command()
 def numerics(
     format: Annotated[str, typer.Option("--format", help="fp32, tf32, fp16, bf16, int8, int32.")],
     op: Annotated[str, typer.Option("--op", help="fma, dot, convert or requant.")],
@@ -210,7 +232,7 @@ def ppa(
 
 @app.command()
 def bench(
-    only: Annotated[str | None, typer.Option("--only", metavar="WHAT", help="gemm, numerics, speed, dram or ppa; all without it.")] = None,
+    only: Annotated[str | None, typer.Option("--only", metavar="WHAT", help="gemm, move, numerics, speed, dram or ppa; else all.")] = None,
     liberty: Annotated[Path | None, typer.Option("--liberty", metavar="FILE", help="Cells for ppa: a .lib or .lib.gz file.")] = None,
     traces: Annotated[Path | None, typer.Option("--traces", metavar="DIR", help="Write the request traces of dram, and stop.")] = None,
     long: Annotated[bool, typer.Option("--long", help="dram: also ten million clocks on each of several timing sets.")] = False,

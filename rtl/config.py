@@ -17,7 +17,7 @@ from rtl.formats import CONTAINER_BYTES, Format, lanes_of
 __all__ = ["ISA_VERSION", "PRESETS", "ChipConfig", "ConfigError"]
 
 #: Version of the instruction set and of the image format; a program of another version is refused.
-ISA_VERSION = 1
+ISA_VERSION = 2
 
 KIB = 1024
 MIB = 1024 * KIB

@@ -24,12 +24,14 @@ __all__ = [
     "ISA_VERSION",
     "MEMORY_BASE",
     "MEMORY_BYTES",
+    "WINDOW_ACCESS_BASE",
     "WINDOW_BASE",
     "Activity",
     "AlignMode",
     "Cause",
     "Completion",
     "DataCommand",
+    "DataInterior",
     "DataMode",
     "DataOp",
     "Engine",
@@ -55,6 +57,7 @@ __all__ = [
     "Window",
     "counter_address",
     "memory_address",
+    "window_access_address",
     "window_address",
     "word_index",
     "words_of",
@@ -185,6 +188,8 @@ class Status(enum.Enum, shape=8):
     BAD_JOB = 20
     #: A host access to an undefined register.
     BAD_REGISTER = 21
+    #: An index of a gather outside the source; the record has the address of the first such index.
+    INDEX = 22
 
 
 class Cause(enum.Enum, shape=3):
@@ -406,33 +411,69 @@ class VectorCommand(data.Struct):
 
 
 class DataOp(enum.Enum, shape=4):
-    """What a data-engine command does with the elements that it moves."""
+    """Where a destination element comes from. What else happens to it on the way is said by the members of `DataMode`."""
 
-    COPY = 1  #: destination element = source element
-    FILL = 2  #: destination element = fill; the source is not read
-    SLICE = 3  #: as COPY, but where the source index lies outside the source, destination element = fill
+    COPY = 1  #: the source element at the same index
+    FILL = 2  #: `fill`; the source is not read
+    SLICE = 3  #: the source element at the index's coordinates; where one lies outside the source, or in a gap, `fill`
 
 
 class DataMode(data.Struct):
     op: DataOp
-    element: 2  #: log2 of the element's bytes: 0, 1 or 2
+    element: 2  #: log2 of an element's bytes, 0 to 2, on both sides; not used with `convert`
     source: Space
     destination: Space
-    reserved: 22
+    #: The move is a transposition that runs tile by tile: dimension 0 is dense in the destination, dimension 1 in the source. It changes
+    #: speed, never a result.
+    tile: 1
+    gather: 1  #: SLICE: coordinate 4 comes from a list of int32 in memory
+    index: Space  #: of the list; used with `gather`
+    share3: 2  #: SLICE: 0, or 1 + the coordinate (0 to 2) that dimension 3 moves instead of its own
+    share4: 2  #: the same for dimension 4
+    convert: 1  #: Elements change their format on the way, rounded once
+    source_format: Format  #: used with `convert`
+    destination_format: Format
+    reserved: 7  #: 0
+
+
+class DataInterior(data.Struct):
+    """Gaps of two dimensions of a SLICE, `a` the lower one: `count` gaps follow each source element, and index 0 lies `phase` places
+    behind an element (phase <= count)."""
+
+    count_a: 8
+    phase_a: 8
+    count_b: 8
+    phase_b: 8
 
 
 class DataCommand(data.Struct):
-    """Moves a tensor of rank 5. Dimension 0 is the innermost; unused dimensions have size 1.
+    """Moves a tensor of rank 5, in one pass. Dimension 0 is the innermost; dimensions that aren't needed have size 1.
 
-    For every index i (0 <= i[d] < size[d]):
-    destination[dst_base + sum of i[d] * dst_stride[d]] = source[src_base + sum of i[d] * src_stride[d]].
+    For every index i with 0 <= i[d] < size[d], the destination element at
 
-    SLICE: with j[d] = offset[d] + i[d] * step[d], elements with any j[d] outside 0 <= j[d] < extent[d] read as `fill` and are not
-    fetched. `src_base` is the (possibly virtual) address of i = 0, modulo 2^32, and `src_stride` contains the step. Strides are
-    signed bytes. In SLICE all five offset, step, extent are used; unused dimensions have 0, 1, 1.
+        dst_base + sum of i[d] * dst_stride[d]
 
-    Space L2 and L3 addresses are byte addresses from the start of that space. The order of the element moves inside one command is not
-    defined, so source and destination don't overlap.
+    becomes
+
+    - COPY: the source element at src_base + sum of i[d] * src_stride[d].
+    - FILL: `fill`.
+    - SLICE: the source element at src_base + sum of j[k] * src_stride[k], or `fill`. The source is a tensor with `extent[k]` elements
+      along coordinate k, the first one of all at `src_base`. Dimension d moves coordinate own(d), which is d, or for dimension 3 and 4 with
+      `share3`, `share4` not 0, that number - 1; with p[d] = phase[d] + i[d] and c[d] = count[d] + 1 of `DataInterior`,
+
+          j[k] = offset[k] + sum over the dimensions d with own(d) = k of floor(p[d] / c[d]) * step[d].
+
+      The element is `fill`, and the source isn't read for it, where p[d] mod c[d] is not 0 for any d, or j[k] lies outside
+      0 <= j[k] < extent[k] for any coordinate that a dimension owns. With `gather`, j[4] is the int32 at index_base + 4 * i[4].
+
+    Without `convert` an element is 2^element bytes and moves as it is. With it, the source element is one of `source_format`, and the
+    destination element its value in `destination_format`, rounded once as in `docs/numerics.md`; saturating between integers; FP32 to
+    FP32 passes every bit, any other conversion makes NaN the canonical one. `fill` is an element of the destination, in its low bits.
+
+    Strides are signed bytes, of the source for coordinate k in SLICE and for dimension d in COPY. Addresses in L2 and L3 are byte addresses
+    from the start of that space. What a command doesn't use may hold anything: see `docs/data_engine.md`, which also has the rules that a
+    command must keep, in their order. The order of the element moves inside one command is not defined, so its source, its list and
+    its destination don't overlap.
     """
 
     mode: DataMode
@@ -470,6 +511,10 @@ class DataCommand(data.Struct):
     extent2: 32
     extent3: 32
     extent4: 32
+    index_base: 32
+    interior01: DataInterior
+    interior23: DataInterior
+    interior4: DataInterior
 
 
 #: The command register file of each engine.
@@ -494,10 +539,12 @@ def word_index(command, name: str) -> int:
 
 
 class Window(data.Struct):
-    """A range of L3 that a partition may use. `limit` is the first byte beyond, so that a whole 4 GiB can be said."""
+    """A range of L3 that a partition may use, and for what. `limit` is the first byte beyond, so that a whole 4 GiB can be said."""
 
     base: 32
     limit: 33
+    read: 1  #: data engines may read it
+    write: 1  #: data engines may write it
 
 
 class ErrorRecord(data.Struct):
@@ -633,6 +680,9 @@ def memory_address(channel: int, register: MemoryRegister, index: int = 0) -> in
     return MEMORY_BASE + MEMORY_BYTES * channel + register + 4 * index
 
 
+#: What each partition's data engines may do in its window, a word each: [0] read, [1] write. Both after reset.
+WINDOW_ACCESS_BASE = 0x140
+
 #: Cycle counters of the running or last job: one 32-bit word per SIP (the cluster last), engine and cause.
 COUNTER_BASE = 0x1000
 
@@ -640,6 +690,11 @@ COUNTER_BASE = 0x1000
 def window_address(partition: int) -> int:
     """Register of a partition's base; its limit follows 4 byte later."""
     return WINDOW_BASE + 8 * partition
+
+
+def window_access_address(partition: int) -> int:
+    """Register of a partition's permissions."""
+    return WINDOW_ACCESS_BASE + 4 * partition
 
 
 def counter_address(sip: int, engine: Engine, cause: Cause) -> int:

@@ -7,13 +7,16 @@ from amaranth.lib.wiring import In, Out
 from rtl.common.sram import SramDual
 from rtl.data_engine.splitter import PIECE_BITS
 
-__all__ = ["ByteFifo"]
+__all__ = ["ByteFifo", "rotate"]
 
 
-def _rotate(word: Value, amount: Value) -> Value:
+def rotate(m: Module, name: str, word: Value, amount: Value) -> Value:
     """Moves byte i to lane i + amount, modulo the number of lanes (a power of two)."""
     for level in range(len(amount)):
-        word = Mux(amount[level], word.rotate_left(8 << level), word)
+        # A signal for each level, or the emitted expression doubles with every one.
+        turned = Signal(len(word), name=f"{name}{level}")
+        m.d.comb += turned.eq(Mux(amount[level], word.rotate_left(8 << level), word))
+        word = turned
     return word
 
 
@@ -80,7 +83,7 @@ class ByteFifo(wiring.Component):
 
         turned = Signal(8 * width)
         turn_in, turn_out = Signal(lane_bits), Signal(lane_bits)
-        m.d.comb += [turn_in.eq(pushed - self.push.lane), turned.eq(_rotate(self.push.data, turn_in))]
+        m.d.comb += [turn_in.eq(pushed - self.push.lane), turned.eq(rotate(m, "in", self.push.data, turn_in))]
 
         columns = []
         for lane in range(width):
@@ -101,5 +104,5 @@ class ByteFifo(wiring.Component):
             columns.append(column.read_data)
         with m.If(self.pop.valid):
             m.d.sync += turn_out.eq(self.pop.lane - popped)
-        m.d.comb += self.data.eq(_rotate(Cat(columns), turn_out))
+        m.d.comb += self.data.eq(rotate(m, "out", Cat(columns), turn_out))
         return m

@@ -1,6 +1,6 @@
-"""The data engine: moves, fills and slices tensors of rank 5 between L1, L2 and L3."""
+"""The data engine: any move of a tensor of rank 5 between L1, L2 and L3, in one pass."""
 
-from amaranth import Module, Mux, ResetInserter, Signal
+from amaranth import Module, Mux, ResetInserter
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,24 +8,29 @@ from rtl.bus.axi import AXI4, CHUNK_BYTES, FABRIC_ADDRESS_BITS
 from rtl.common.stream import StreamFifo
 from rtl.config import ChipConfig
 from rtl.data_engine.byte_fifo import ByteFifo
+from rtl.data_engine.expand import Coalescer, ReadExpander, WriteExpander
 from rtl.data_engine.front_end import FrontEnd
-from rtl.data_engine.job import JobKind
+from rtl.data_engine.job import ReadBlock, Segment, WriteBlock
 from rtl.data_engine.ledger import Ledger
 from rtl.data_engine.mid_end import MidEnd
+from rtl.data_engine.queue import SramFifo
 from rtl.data_engine.reader import AXI_ID_BITS, Reader
-from rtl.data_engine.splitter import Run
+from rtl.data_engine.reshape.reshaper import Reshaper
 from rtl.data_engine.writer import Writer
 from rtl.isa import Activity, Cause, Completion, DataCommand, Window
 from rtl.l1.port import L1Read, L1Write
 
 __all__ = ["DataEngine"]
 
-#: Jobs that the read side may be ahead of the write side: rows of one beat fill a FIFO of two chunks.
-RUNS = 16
+#: Blocks that the read side may be ahead of the write side: rows of one beat, for the time to L3 and back.
+BLOCKS = 32
+
+#: Bytes on their way in: what a bus of 16 byte gives in 128 cycles covers the time to L3 and back.
+ARRIVALS = 2048
 
 
 class DataEngine(wiring.Component):
-    """Front end (checks) -> mid end (rows, jobs) -> back end (read side, byte FIFO, write side), as in `docs/data_engine.md`.
+    """Front end (checks) -> mid end (blocks) -> back end (reader, arrivals, reshaper, departures, writer), as in `docs/data_engine.md`.
 
     A beat of `config.bus_bytes` a cycle on long rows; reads run ahead across rows and commands.
 
@@ -74,49 +79,66 @@ class DataEngine(wiring.Component):
         m = Module()
         front_end = FrontEnd(self._config, self._cluster)
         m.submodules.front_end = ResetInserter(self.flush)(front_end)
-        m.submodules.mid_end = mid_end = MidEnd()
+        m.submodules.mid_end = mid_end = MidEnd(self._config.bus_bytes)
         m.submodules.ledger = ledger = Ledger()
         m.submodules.reader = reader = Reader(self._config, self._cluster)
         m.submodules.writer = writer = Writer(self._config, self._cluster)
-        # As many chunks as there are bursts in flight, so that the fabric's latency is covered; a power of two for its addresses.
-        chunks = 1 << (max(self._config.outstanding, 2) - 1).bit_length()
-        m.submodules.byte_fifo = byte_fifo = ByteFifo(self._config.bus_bytes, chunks * CHUNK_BYTES)
+        m.submodules.reshaper = reshaper = Reshaper(self._config.bus_bytes)
+        m.submodules.arrivals = arrivals = ByteFifo(self._config.bus_bytes, ARRIVALS)
+        m.submodules.departures = departures = ByteFifo(self._config.bus_bytes, 2 * CHUNK_BYTES)
 
         wiring.connect(m, wiring.flipped(self.command), front_end.command)
         wiring.connect(m, front_end.task, mid_end.task)
+        task = front_end.task.payload
         m.d.comb += [
             front_end.window.eq(self.window),
             ledger.started.eq(mid_end.task.valid & mid_end.task.ready), mid_end.start.eq(ledger.start), mid_end.slot.eq(ledger.slot),
+            ledger.source.eq(task.source_box), ledger.list.eq(task.list_box), ledger.gathers.eq(task.gather),
+            ledger.command.tag.eq(task.tag), ledger.command.status.eq(task.status), ledger.command.address.eq(task.address),
+            ledger.command.reads.eq(task.reads), ledger.command.source.eq(task.source_box.space),
+            ledger.command.destination.eq(task.destination_box),
             self.done.eq(ledger.done),
         ]
-        m.d.comb += [ledger.command[name].eq(front_end.task.payload[name]) for name, _ in ledger.command.shape()]
 
-        # A job goes to both sides at once; the read side needs only those that copy.
-        m.submodules.reads = reads = StreamFifo(Run, RUNS)
-        m.submodules.writes = writes = StreamFifo(Run, RUNS)
-        wiring.connect(m, reads.output, reader.run)
-        wiring.connect(m, writes.output, writer.run)
-        job = mid_end.job.payload
-        copies = job.kind == JobKind.COPY
-        both = Signal()
+        # Blocks to runs. A part of a gather's list goes before the next block.
+        m.submodules.reads = reads = StreamFifo(ReadBlock, 4)
+        m.submodules.writes = writes = SramFifo(WriteBlock, BLOCKS)
+        m.submodules.segments = segments = SramFifo(Segment, BLOCKS)
+        m.submodules.read_expander = read_expander = ReadExpander()
+        m.submodules.read_coalescer = read_coalescer = Coalescer()
+        m.submodules.write_expander = write_expander = WriteExpander()
+        m.submodules.write_coalescer = write_coalescer = Coalescer()
+        wiring.connect(m, mid_end.read, reads.input)
+        wiring.connect(m, mid_end.write, writes.input)
+        wiring.connect(m, mid_end.segment, segments.input)
+        wiring.connect(m, segments.output, reshaper.segment)
+        wiring.connect(m, read_expander.run, read_coalescer.input)
+        wiring.connect(m, read_coalescer.output, reader.run)
+        wiring.connect(m, writes.output, write_expander.block)
+        wiring.connect(m, write_expander.run, write_coalescer.input)
+        wiring.connect(m, write_coalescer.output, writer.run)
+        index = mid_end.index
         m.d.comb += [
-            both.eq(reads.input.ready & writes.input.ready),
-            mid_end.job.ready.eq(both),
-            reads.input.valid.eq(mid_end.job.valid & both & copies),
-            writes.input.valid.eq(mid_end.job.valid & both),
-            reads.input.payload.space.eq(job.source), reads.input.payload.address.eq(job.source_address),
-            writes.input.payload.space.eq(job.destination), writes.input.payload.address.eq(job.destination_address),
-            writes.input.payload.pattern.eq(job.source_address),
+            read_expander.block.valid.eq(index.valid | reads.output.valid),
+            index.ready.eq(read_expander.block.ready), reads.output.ready.eq(read_expander.block.ready & ~index.valid),
+            read_expander.block.payload.eq(reads.output.payload),
         ]
-        for run in (reads.input.payload, writes.input.payload):
-            m.d.comb += [run.bytes.eq(job.bytes), run.kind.eq(job.kind), run.slot.eq(job.slot), run.last.eq(job.last)]
+        with m.If(index.valid):
+            m.d.comb += [
+                read_expander.block.payload.skip.eq(0), read_expander.block.payload.lines.eq(1), read_expander.block.payload.index.eq(1),
+            ]
+            m.d.comb += [read_expander.block.payload[name].eq(index.payload[name]) for name in ("space", "address", "bytes", "slot")]
 
         m.d.comb += [
-            reader.room.eq(byte_fifo.room), byte_fifo.reserve.eq(reader.reserve), byte_fifo.push.eq(reader.push),
-            writer.available.eq(byte_fifo.available), byte_fifo.claim.eq(writer.claim), byte_fifo.pop.eq(writer.pop),
-            writer.data.eq(byte_fifo.data),
+            reader.room.eq(arrivals.room), arrivals.reserve.eq(reader.reserve), arrivals.push.eq(reader.push),
+            mid_end.index_push.eq(reader.index_push),
+            reshaper.available.eq(arrivals.available), arrivals.claim.eq(reshaper.claim), arrivals.pop.eq(reshaper.pop),
+            reshaper.data.eq(arrivals.data),
+            reshaper.room.eq(departures.room), departures.reserve.eq(reshaper.reserve), departures.push.eq(reshaper.push),
+            writer.available.eq(departures.available), departures.claim.eq(writer.claim), departures.pop.eq(writer.pop),
+            writer.data.eq(departures.data),
             ledger.finished.eq(writer.finished), ledger.issued.eq(writer.issued),
-            ledger.read_error.eq(reader.error), ledger.write_error.eq(writer.error),
+            ledger.read_error.eq(reader.error), ledger.write_error.eq(writer.error), ledger.index_error.eq(mid_end.index_error),
         ]
 
         for side in (reader, writer):

@@ -4,21 +4,20 @@ from amaranth import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.common.bounds import Bounds
 from rtl.config import ChipConfig
-from rtl.data_engine.clip import Clip
+from rtl.data_engine.boxes import Boxes, Product
 from rtl.data_engine.job import RANK, Task
-from rtl.data_engine.merge import Merge
+from rtl.data_engine.rules import Rules
 from rtl.isa import DataCommand, DataOp, Space, Status, Window
 
 __all__ = ["FrontEnd"]
 
 
 class FrontEnd(wiring.Component):
-    """Checks the next command while earlier ones run: codes, sizes, alignment, then the bounds of source and destination.
+    """Checks the next command while earlier ones run: the rules of `docs/data_engine.md`, in their order.
 
-    A reset drops the command inside. One dimension a cycle: a COPY or FILL takes 15 cycles from its acceptance to its task, and as many
-    more as :class:`Merge` takes above 14; a SLICE 8 cycles more for each dimension, or up to 40 where its |step| > 1.
+    A reset drops the command inside. A command takes 6 cycles from its acceptance to its task, and 3 more (SLICE: 5) for each
+    dimension that isn't trivial.
 
     Members
     -------
@@ -46,172 +45,182 @@ class FrontEnd(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.bounds = bounds = Bounds()
-        m.submodules.clip = clip = Clip()
-        m.submodules.merge = merge = Merge()
+        m.submodules.rules = rules = Rules(self._cluster)
+        m.submodules.boxes = boxes = Boxes()
 
         command = Signal(DataCommand)
-        task = self.task.payload
-        dimension = Signal(range(RANK))
-        last_dimension = dimension == RANK - 1
+        m.d.comb += rules.command.eq(command)
+        mode = command.mode
+        slicing, reads, gathers = mode.op == DataOp.SLICE, mode.op != DataOp.FILL, mode.gather
 
         def of(name: str) -> list[Value]:
             return [getattr(command, f"{name}{d}") for d in range(RANK)]
 
-        def pick(name: str):
-            return Array(of(name))[dimension]
+        # Dimensions with anything to multiply, from the lowest up.
+        left = Signal(RANK)
+        busy_dimensions = Cat(
+            (size != 1) | (slicing & owned & ((extent != 1) | (offset != 0)))
+            for size, extent, offset, owned in zip(of("size"), of("extent"), of("offset"), rules.owned, strict=True)
+        )
+        dimension = Signal(range(RANK))
+        for d in reversed(range(RANK)):
+            with m.If(left[d]):
+                m.d.comb += dimension.eq(d)
+        after = left & (left - 1)[:RANK]
 
-        op = command.mode.op
-        element = command.mode.element
-        slicing = Signal()
-        moving = Signal()
-        m.d.comb += [slicing.eq(op == DataOp.SLICE), moving.eq(op != DataOp.FILL)]
+        def pick(words, index=dimension):
+            return Value.cast(Array(words)[index])
 
-        # What breaks a rule, gathered while the dimensions pass by.
-        bad_op, unsupported = Signal(), Signal()
-        bad_size, misaligned = Signal(), Signal()
+        owners = Array([0, 1, 2, Mux(mode.share3 == 0, 3, mode.share3 - 1), Mux(mode.share4 == 0, 4, mode.share4 - 1)])
+        owner = Signal(range(RANK))
+        owned = Signal()
+        of_list = Signal()
+        m.d.comb += [owner.eq(owners[dimension]), owned.eq(pick(rules.owned)), of_list.eq(gathers & (dimension == RANK - 1))]
+
+        # The terms of a dimension, one a cycle.
+        turn = Signal(Product)
+        order = {
+            Product.SOURCE: Product.DESTINATION, Product.DESTINATION: Product.COUNT, Product.COUNT: Product.BASE,
+            Product.BASE: Product.STEP,
+        }
+        size, extent = pick(of("size")), pick(of("extent")) - 1
+        term = boxes.term
         m.d.comb += [
-            bad_op.eq((op != DataOp.COPY) & (op != DataOp.FILL) & (op != DataOp.SLICE)),
-            unsupported.eq(
-                (element == 3) | (Value.cast(command.mode.source) == 3) | (Value.cast(command.mode.destination) == 3)
-                | (self._without_l1(command.mode.destination) | (moving & self._without_l1(command.mode.source)))
-            ),
+            term.product.eq(turn), term.dimension.eq(dimension),
+            term.stride.eq(Mux(turn == Product.DESTINATION, pick(of("dst_stride")), pick(of("src_stride"), owner))),
+            boxes.source_base.eq(command.src_base), boxes.destination_base.eq(command.dst_base),
         ]
+        with m.Switch(turn):
+            with m.Case(Product.SOURCE):
+                m.d.comb += term.factor.eq(Mux(slicing, Mux(owned, extent[:16], 0), (size - 1)[:16]))
+            with m.Case(Product.DESTINATION):
+                m.d.comb += term.factor.eq((size - 1)[:16])
+            with m.Case(Product.COUNT):
+                m.d.comb += term.factor.eq(size[:16])
+            with m.Case(Product.BASE):
+                m.d.comb += term.factor.eq(Mux(owned, pick(of("offset"))[:17].as_signed(), 0))
+                with m.If(of_list):
+                    m.d.comb += [term.factor.eq(extent[16:31]), term.product.eq(Product.SOURCE_HIGH)]
+            with m.Case(Product.STEP):
+                m.d.comb += term.factor.eq(pick(of("step"))[:16].as_signed())
 
-        def outside(word: Value) -> Value:
-            return (word == 0) | word[16:].any()
-
-        # Element bytes - 1: the low bits that must be 0, and the way to an element's last byte. Element 3 is refused anyway.
-        mask = Cat(element != 0, element[1])
-
-        def crooked(name: str, base: Value) -> Value:
-            return ((Value.cast(pick(name)) | base)[:2] & mask).any()
-
-        def look():
-            step = Value.cast(pick("step"))
-            return [
-                bad_size.eq(
-                    bad_size | outside(pick("size"))
-                    | (slicing & (outside(pick("extent")) | (step[15:] != step[15].replicate(17))))
-                ),
-                misaligned.eq(
-                    misaligned | crooked("dst_stride", command.dst_base) | (moving & crooked("src_stride", command.src_base))
-                ),
-            ]
-
-        # Ranges inside the source, dimension by dimension; one empty range leaves nothing of the source.
-        low = Signal.like(task.low)
-        count = Signal.like(task.count)
-        empty = Signal()
-
-        m.d.comb += [
-            clip.offset.eq(pick("offset")), clip.step.eq(pick("step")), clip.extent.eq(pick("extent")), clip.size.eq(pick("size")),
-        ]
-
-        # Bounds: the terms of the source (in SLICE two for each dimension: where the range begins and how far it reaches), then
-        # those of the destination. They are registered before the multiplier.
-        term = bounds.term
-        destination_turn = Signal()
-        space = Mux(destination_turn, Value.cast(command.mode.destination), Value.cast(command.mode.source))
-        in_l3 = space == Space.L3.value
-        m.d.sync += [
-            bounds.valid.eq(0),
-            term.first.eq(dimension == 0), term.last.eq(last_dimension), term.shift.eq(0),
-            term.stride.eq(Mux(destination_turn, pick("dst_stride"), pick("src_stride"))),
-            term.size.eq(pick("size")),
-            term.base.eq(Mux(destination_turn, command.dst_base, Mux(slicing, command.src_base.as_signed(), command.src_base))),
-            term.tail.eq(mask),
-            term.low.eq(Mux(in_l3, self.window.base, 0)),
-            term.limit.eq(Mux(in_l3, self.window.limit, Mux(space == Space.L2.value, self._config.l2_bytes, self._config.l1_bytes))),
-        ]
-
-        source_fault, source_address = Signal(), Signal(32)
+        # Verdict.
+        source_top, destination_top = Signal.like(boxes.source_high), Signal.like(boxes.destination_high)
+        list_top = Signal(34)
+        bytes_out = Signal(len(boxes.count) + 2)
+        drain = Signal(2)
         status, address = Signal(Status), Signal(32)
 
-        def advance(following: str):
-            m.d.sync += dimension.eq(dimension + 1)
-            with m.If(last_dimension):
-                m.d.sync += dimension.eq(0)
-                m.next = following
+        def tail(element: Value) -> Value:
+            """Bytes of an element behind its first one."""
+            return Cat(element != 0, element[1])
+
+        def fault(space: Value, low: Value, top: Value, allowed: Value) -> tuple[Value, Value]:
+            """Is a box outside, and the address to report."""
+            far = Value.cast(space) == Space.L3.value
+            limit = Mux(far, self.window.limit, Mux(space == Space.L2, self._config.l2_bytes, self._config.l1_bytes))
+            below = (low < Mux(far, self.window.base, 0)) | (far & ~allowed)
+            return below | (top >= limit), Mux(below, low, top)[:32]
+
+        source_fault, source_address = fault(mode.source, boxes.source_low, source_top, self.window.read)
+        list_fault, list_address = fault(mode.index, command.index_base, list_top, self.window.read)
+        destination_fault, destination_address = fault(mode.destination, boxes.destination_low, destination_top, self.window.write)
 
         with m.FSM() as fsm:
             with m.State("IDLE"):
                 m.d.comb += self.command.ready.eq(1)
-                m.d.sync += [
-                    command.eq(self.command.payload), dimension.eq(0), bad_size.eq(0), misaligned.eq(0), empty.eq(0), source_fault.eq(0),
-                ]
+                m.d.sync += command.eq(self.command.payload)
                 with m.If(self.command.valid):
-                    m.next = "SOURCE"
-            with m.State("SOURCE"):
-                m.d.sync += look()
-                with m.If(slicing):
-                    m.d.comb += clip.start.eq(1)
-                    m.next = "CLIP"
-                with m.Else():
-                    # Merging follows one dimension behind; a SLICE waits, since any empty range changes everything.
-                    m.d.comb += merge.start.eq(dimension == 0)
-                    m.d.sync += [low[dimension].eq(0), count[dimension].eq(pick("size")), bounds.valid.eq(moving)]
-                    advance("DESTINATION")
-            with m.State("CLIP"):
-                m.d.sync += [term.size.eq(clip.low + 1), term.shift.eq(1), term.last.eq(0), bounds.valid.eq(clip.done)]
-                with m.If(clip.done):
-                    m.d.sync += [low[dimension].eq(clip.low), count[dimension].eq(clip.count), empty.eq(empty | (clip.count == 0))]
-                    m.next = "RANGE"
-            with m.State("RANGE"):
-                m.d.sync += [term.size.eq(clip.count), term.first.eq(0), bounds.valid.eq(1)]
-                m.next = "SOURCE"
-                advance("DESTINATION")
-            with m.State("DESTINATION"):
-                m.d.comb += [destination_turn.eq(1), merge.start.eq(slicing & (dimension == 0))]
-                m.d.sync += bounds.valid.eq(1)
-                # Of the source: it comes 4 cycles after its last term was seen, within these five.
-                with m.If(bounds.result.valid):
-                    m.d.sync += [source_fault.eq(bounds.result.fault & ~empty), source_address.eq(bounds.result.address)]
-                advance("VERDICT")
+                    m.next = "BEGIN"
+            with m.State("BEGIN"):
+                m.d.comb += boxes.start.eq(1)
+                m.d.sync += [left.eq(busy_dimensions), turn.eq(Product.SOURCE), drain.eq(2)]
+                m.next = "WALK"
+            with m.State("WALK"):
+                m.d.comb += boxes.valid.eq(left.any())
+                with m.Switch(turn):
+                    for now, following in order.items():
+                        with m.Case(now):
+                            m.d.sync += turn.eq(following)
+                with m.If((turn == Product.STEP) | ((turn == Product.COUNT) & ~slicing)):
+                    m.d.sync += [turn.eq(Product.SOURCE), left.eq(after)]
+                with m.If(~left.any()):
+                    m.d.sync += drain.eq(drain - 1)
+                with m.If((~left.any() & (drain == 1)) | (rules.status != Status.OK)):
+                    m.next = "SUM"
+            with m.State("SUM"):
+                m.d.sync += [
+                    source_top.eq(boxes.source_high + tail(rules.source_element)),
+                    destination_top.eq(boxes.destination_high + tail(rules.destination_element)),
+                    list_top.eq(command.index_base + ((command.size4[:16] << 2) - 1)),
+                    bytes_out.eq(boxes.count << rules.destination_element),
+                ]
+                m.next = "VERDICT"
             with m.State("VERDICT"):
-                with m.If(bounds.result.valid):
-                    m.d.sync += [status.eq(Status.OK), address.eq(0)]
-                    with m.If(bad_op):
-                        m.d.sync += status.eq(Status.UNDEFINED_OPCODE)
-                    with m.Elif(unsupported):
-                        m.d.sync += status.eq(Status.UNSUPPORTED)
-                    with m.Elif(bad_size):
+                m.d.sync += [status.eq(rules.status), address.eq(0)]
+                with m.If(rules.status == Status.OK):
+                    with m.If(reads & source_fault):
+                        m.d.sync += [status.eq(Status.ADDRESS), address.eq(source_address)]
+                    with m.Elif(gathers & list_fault):
+                        m.d.sync += [status.eq(Status.ADDRESS), address.eq(list_address)]
+                    with m.Elif(destination_fault):
+                        m.d.sync += [status.eq(Status.ADDRESS), address.eq(destination_address)]
+                    with m.Elif(bytes_out > destination_top - boxes.destination_low + 1):
                         m.d.sync += status.eq(Status.SIZE)
-                    with m.Elif(misaligned):
-                        m.d.sync += status.eq(Status.ALIGNMENT)
-                    with m.Elif(source_fault | bounds.result.fault):
-                        m.d.sync += [
-                            status.eq(Status.ADDRESS), address.eq(Mux(source_fault, source_address, bounds.result.address)),
-                        ]
-                    m.next = "OFFER"
+                m.next = "OFFER"
             with m.State("OFFER"):
-                m.d.comb += self.task.valid.eq(merge.done)
-                with m.If(self.task.valid & self.task.ready):
+                m.d.comb += self.task.valid.eq(1)
+                with m.If(self.task.ready):
                     m.next = "IDLE"
-        merged = [merge.merged[d] for d in range(RANK)]
         m.d.comb += [
             self.busy.eq(~fsm.ongoing("IDLE")),
             self.tag.eq(command.tag[:16]),
-            self.memory.eq((command.mode.destination != Space.L1) | (moving & (command.mode.source != Space.L1))),
-            merge.copy.eq(task.copy), merge.element.eq(element), merge.low.eq(low), merge.count.eq(count),
-            task.tag.eq(command.tag[:16]),
-            task.copy.eq(moving & ~empty),
-            task.source.eq(command.mode.source), task.destination.eq(command.mode.destination),
-            task.source_base.eq(command.src_base), task.destination_base.eq(command.dst_base),
-            task.head.eq(merge.head), task.body.eq(merge.body), task.row.eq(merge.row),
-            task.fill.eq(Mux(element[1], command.fill, Mux(element[0], command.fill[:16].replicate(2), command.fill[:8].replicate(4)))),
-            task.status.eq(status), task.address.eq(address),
+            self.memory.eq((mode.destination != Space.L1) | (reads & (mode.source != Space.L1))),
         ]
-        for d in range(RANK):
-            m.d.comb += [
-                merge.size[d].eq(of("size")[d]),
-                merge.source_stride[d].eq(of("src_stride")[d]), merge.destination_stride[d].eq(of("dst_stride")[d]),
-                task.source_stride[d].eq(of("src_stride")[d]), task.destination_stride[d].eq(of("dst_stride")[d]),
-                task.size[d].eq(Mux(merged[d], 1, of("size")[d])),
-                task.low[d].eq(Mux(merged[d], 0, low[d])),
-                task.count[d].eq(Mux(merged[d], 1, count[d])),
-            ]
+        self._offer(m, command, rules, boxes, source_top, destination_top, list_top)
+        m.d.comb += [self.task.payload.status.eq(status), self.task.payload.address.eq(address)]
         return m
 
-    def _without_l1(self, space) -> Value:
-        return (space == Space.L1) & self._cluster
+    def _offer(self, m: Module, command, rules: Rules, boxes: Boxes, source_top, destination_top, list_top):
+        """The task, from the command and what was worked out."""
+        task, mode = self.task.payload, command.mode
+        slicing = mode.op == DataOp.SLICE
+        interior = Cat(command.interior01, command.interior23, command.interior4)
+        one = command.size0 == 1
+        dense = (command.src_stride0 == 1 << rules.source_element) & (~slicing | (command.step0 == 1))
+        fill = command.fill
+        m.d.comb += [
+            task.tag.eq(command.tag[:16]), task.reads.eq(mode.op != DataOp.FILL), task.slices.eq(slicing),
+            task.tile.eq(mode.tile), task.gather.eq(mode.gather),
+            task.source_box.space.eq(mode.source), task.source_box.low.eq(boxes.source_low), task.source_box.high.eq(source_top),
+            task.list_box.space.eq(mode.index), task.list_box.low.eq(command.index_base), task.list_box.high.eq(list_top),
+            task.destination_box.space.eq(mode.destination),
+            task.destination_box.low.eq(boxes.destination_low), task.destination_box.high.eq(destination_top),
+            task.source_element.eq(rules.source_element), task.destination_element.eq(rules.destination_element),
+            task.source_base.eq(boxes.base), task.destination_base.eq(command.dst_base),
+            task.row_in.eq(one | dense), task.row_out.eq(one | (command.dst_stride0 == 1 << rules.destination_element)),
+            task.fill.eq(Mux(
+                rules.destination_element[1], fill, Mux(rules.destination_element[0], fill[:16].replicate(2), fill[:8].replicate(4)),
+            )),
+            task.share3.eq(mode.share3), task.share4.eq(mode.share4),
+            task.single.eq(slicing & ((command.step0 != 1) | (interior[:8] != 0))),
+            task.table.eq(command.extent4), task.pitch.eq(command.src_stride4),
+        ]
+        with m.If(mode.convert):
+            m.d.comb += [
+                task.conversion.enable.eq(1),
+                task.conversion.source.eq(mode.source_format), task.conversion.destination.eq(mode.destination_format),
+            ]
+        for d in range(RANK):
+            m.d.comb += [
+                task.size[d].eq(getattr(command, f"size{d}")),
+                task.source_step[d].eq(Mux(slicing, boxes.step[d], getattr(command, f"src_stride{d}"))),
+                task.destination_stride[d].eq(getattr(command, f"dst_stride{d}")),
+                task.start[d].eq(getattr(command, f"offset{d}")), task.step[d].eq(getattr(command, f"step{d}")),
+                task.extent[d].eq(getattr(command, f"extent{d}")),
+                task.gaps[d].eq(Mux(slicing, interior.word_select(2 * d, 8), 0)),
+                task.phase[d].eq(Mux(slicing, interior.word_select(2 * d + 1, 8), 0)),
+            ]
+        # The list, not an index, moves coordinate 4.
+        with m.If(mode.gather):
+            m.d.comb += [task.gaps[RANK - 1].eq(0), task.phase[RANK - 1].eq(0)]

@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from rtl.bus.axi import FABRIC_ADDRESS_BITS, AXI4Read, Burst
 from rtl.common.stream import StreamFifo, StreamRegister
 from rtl.config import ChipConfig
-from rtl.data_engine.job import SLOT_BITS
-from rtl.data_engine.splitter import PIECE_BITS, Run, Splitter
+from rtl.data_engine.job import BYTES_BITS, SLOT_BITS, Run, RunKind
+from rtl.data_engine.splitter import PIECE_BITS, Splitter
 from rtl.isa import Space
 from rtl.l1.port import L1Read
 
@@ -36,6 +36,8 @@ class Reader(wiring.Component):
         Bytes to read, in order.
     room, reserve, push
         As in :class:`rtl.data_engine.byte_fifo.ByteFifo`.
+    index_push
+        The same for runs of kind INDEX, which take no room in the FIFO.
     error
         One cycle for each beat with a bad response; its bytes are pushed all the same.
     l3_bytes : bytes
@@ -48,10 +50,11 @@ class Reader(wiring.Component):
         self._width = config.bus_bytes
         self._lane_bits = (config.bus_bytes - 1).bit_length()
         self._l1 = L1Read(config.l1_address_bits, config.bus_bytes)
+        push = data.StructLayout({"count": self._lane_bits + 1, "lane": self._lane_bits, "data": 8 * self._width})
         members = {
-            "run": In(stream.Signature(Run)),
+            "run": In(stream.Signature(Run(BYTES_BITS))),
             "room": In(32), "reserve": Out(PIECE_BITS),
-            "push": Out(data.StructLayout({"count": self._lane_bits + 1, "lane": self._lane_bits, "data": 8 * self._width})),
+            "push": Out(push), "index_push": Out(push),
             "error": Out(BusError),
             "l3_bytes": Out(self._lane_bits + 1),
             "axi": Out(AXI4Read(FABRIC_ADDRESS_BITS, config.bus_bytes, AXI_ID_BITS)),
@@ -69,13 +72,14 @@ class Reader(wiring.Component):
         burst_shape = data.StructLayout({"address": FABRIC_ADDRESS_BITS, "beats": 8})
         m.submodules.ar = ar = StreamRegister(burst_shape)
         m.submodules.expected = expected = StreamFifo(
-            data.StructLayout({"space": Space, "address": 32, "bytes": PIECE_BITS, "slot": SLOT_BITS}),
+            data.StructLayout({"space": Space, "address": 32, "bytes": PIECE_BITS, "slot": SLOT_BITS, "index": 1}),
             max(self._config.outstanding, L1_READS),
         )
 
         # Requests.
         piece = splitter.piece.payload
         from_l1 = piece.space == Space.L1
+        of_list = piece.kind == RunKind.INDEX
         in_flight = Signal(range(expected.depth + 1))
         of_l1 = Signal()
         answered = Signal()
@@ -83,15 +87,16 @@ class Reader(wiring.Component):
         blocked = Signal()
         m.d.comb += [
             blocked.eq(
-                (self.room < piece.bytes)
+                (~of_list & (self.room < piece.bytes))
                 | (in_flight >= Mux(from_l1, L1_READS, self._config.outstanding))
                 | ((in_flight != 0) & (of_l1 != from_l1))
             ),
             splitter.piece.ready.eq(go),
-            self.reserve.eq(Mux(go, piece.bytes, 0)),
+            self.reserve.eq(Mux(go & ~of_list, piece.bytes, 0)),
             expected.input.valid.eq(go),
             expected.input.payload.space.eq(piece.space), expected.input.payload.address.eq(piece.address),
             expected.input.payload.bytes.eq(piece.bytes), expected.input.payload.slot.eq(piece.slot),
+            expected.input.payload.index.eq(of_list),
             ar.input.valid.eq(go & ~from_l1),
             ar.input.payload.address.eq(Cat(Const(0, lane_bits), piece.address[lane_bits:], piece.space == Space.L2)),
             ar.input.payload.beats.eq((piece.address[:lane_bits] + piece.bytes - 1)[lane_bits:]),
@@ -143,7 +148,12 @@ class Reader(wiring.Component):
         ]
         with m.If(response_valid):
             m.d.sync += [begun.eq(~answered), left.eq(remaining - count)]
-        m.d.sync += [self.push.count.eq(Mux(response_valid, count, 0)), self.push.lane.eq(lane), self.push.data.eq(response_data)]
+        m.d.sync += [
+            self.push.count.eq(Mux(response_valid & ~now.index, count, 0)),
+            self.index_push.count.eq(Mux(response_valid & now.index, count, 0)),
+        ]
+        m.d.sync += [port.data.eq(response_data) for port in (self.push, self.index_push)]
+        m.d.sync += [port.lane.eq(lane) for port in (self.push, self.index_push)]
         return m
 
 

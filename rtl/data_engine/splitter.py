@@ -1,31 +1,22 @@
 """Splitter: cuts runs of bytes into pieces that one access of a port can serve."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.bus.axi import CHUNK_BYTES
 from rtl.common.stream import StreamRegister
-from rtl.data_engine.job import BYTES_BITS, SLOT_BITS, JobKind
+from rtl.data_engine.job import BYTES_BITS, Run
 from rtl.isa import Space
 
-__all__ = ["PIECE_BITS", "Piece", "Run", "Splitter"]
+__all__ = ["PIECE_BITS", "Piece", "Splitter"]
 
 #: A piece is at most a whole chunk.
 PIECE_BITS = CHUNK_BYTES.bit_length()
 
 
-def _part_of_job(bits: int) -> data.StructLayout:
-    return data.StructLayout({
-        "space": Space, "address": 32, "bytes": bits, "kind": JobKind, "pattern": 32, "slot": SLOT_BITS, "last": 1,
-    })
-
-
-#: One side of a job; `last` ends a command, `pattern` is what a FILL repeats.
-Run = _part_of_job(BYTES_BITS)
-
 #: A part of a run: for the fabric inside one aligned chunk, else of `grain` bytes. `last` is with the last piece of a run that has it.
-Piece = _part_of_job(PIECE_BITS)
+Piece = Run(PIECE_BITS)
 
 
 class Splitter(wiring.Component):
@@ -37,7 +28,7 @@ class Splitter(wiring.Component):
         Most bytes of a piece in L1, up to CHUNK_BYTES.
     """
 
-    run: In(stream.Signature(Run))
+    run: In(stream.Signature(Run(BYTES_BITS)))
     piece: Out(stream.Signature(Piece))
 
     def __init__(self, grain: int):
@@ -51,7 +42,7 @@ class Splitter(wiring.Component):
         m.submodules.register = register = StreamRegister(Piece)
         wiring.connect(m, register.output, wiring.flipped(self.piece))
 
-        run = Signal(Run)
+        run = Signal(Run(BYTES_BITS))
         held = Signal()
         limit = Signal(PIECE_BITS)
         ends = Signal()

@@ -7,9 +7,9 @@ from amaranth.lib.wiring import In, Out
 from rtl.bus.axi import AXI4, CHUNK_BYTES, FABRIC_ADDRESS_BITS, Burst
 from rtl.common.stream import StreamFifo, StreamRegister
 from rtl.config import ChipConfig
-from rtl.data_engine.job import SLOT_BITS, SLOTS, JobKind
+from rtl.data_engine.job import BYTES_BITS, SLOT_BITS, SLOTS, Run, RunKind
 from rtl.data_engine.reader import AXI_ID_BITS, BusError
-from rtl.data_engine.splitter import PIECE_BITS, Run, Splitter
+from rtl.data_engine.splitter import PIECE_BITS, Splitter
 from rtl.isa import Space
 from rtl.l1.port import L1Write
 
@@ -53,7 +53,7 @@ class Writer(wiring.Component):
         self._l1 = L1Write(config.l1_address_bits, config.bus_bytes)
         channels = AXI4(FABRIC_ADDRESS_BITS, config.bus_bytes, AXI_ID_BITS).members
         members = {
-            "run": In(stream.Signature(Run)),
+            "run": In(stream.Signature(Run(BYTES_BITS))),
             "available": In(32), "claim": Out(PIECE_BITS),
             "pop": Out(data.StructLayout({"valid": 1, "count": self._lane_bits + 1, "lane": self._lane_bits})),
             "data": In(8 * self._width),
@@ -92,13 +92,13 @@ class Writer(wiring.Component):
         held = Signal()
         head_beat = Signal()
         beat, ends = Signal(), Signal()
-        covered = (following.payload.kind == JobKind.FILL) | (self.available >= following.payload.bytes)
+        covered = (following.payload.kind == RunKind.FILL) | (self.available >= following.payload.bytes)
         nothing = following.payload.bytes == 0
         admit = Signal()
         m.d.comb += [
             following.ready.eq((~held | (beat & ends)) & covered),
             admit.eq(following.valid & following.ready),
-            self.claim.eq(Mux(admit & (following.payload.kind == JobKind.COPY), following.payload.bytes, 0)),
+            self.claim.eq(Mux(admit & (following.payload.kind == RunKind.COPY), following.payload.bytes, 0)),
         ]
 
         # Beats of the current piece.
@@ -114,7 +114,7 @@ class Writer(wiring.Component):
             ends.eq(piece.bytes <= offered),
             count.eq(Mux(ends, piece.bytes, offered)),
             beat.eq(held & advance & can_go),
-            self.pop.valid.eq(beat & (piece.kind == JobKind.COPY)), self.pop.count.eq(count), self.pop.lane.eq(lane),
+            self.pop.valid.eq(beat & (piece.kind == RunKind.COPY)), self.pop.count.eq(count), self.pop.lane.eq(lane),
         ]
         with m.If(beat):
             m.d.sync += [piece.address.eq(piece.address + count), piece.bytes.eq(piece.bytes - count), head_beat.eq(0)]
@@ -141,7 +141,7 @@ class Writer(wiring.Component):
             m.d.sync += [
                 stage.valid.eq(beat), stage.to_l1.eq(to_l1), stage.l3.eq(piece.space == Space.L3), stage.address.eq(piece.address),
                 stage.strobe.eq((((Const(1, 1) << count) - 1)[:width] << lane)[:width]), stage.count.eq(count), stage.last.eq(ends),
-                stage.fill.eq(piece.kind == JobKind.FILL), stage.pattern.eq(piece.pattern),
+                stage.fill.eq(piece.kind == RunKind.FILL), stage.pattern.eq(piece.pattern),
             ]
         word = Mux(stage.fill, stage.pattern.replicate(width // 4), self.data)
         m.d.comb += [

@@ -19,6 +19,7 @@ from rtl.isa import (
     Interrupt,
     Status,
     Window,
+    window_access_address,
     window_address,
 )
 
@@ -102,15 +103,16 @@ class HostRegisters(wiring.Component):
         limit = min(config.l3_bytes, 0xFFFFFFFF)
         bases = [Signal(32, name=f"base{number}") for number in range(config.partitions)]
         limits = [Signal(32, name=f"limit{number}", init=limit) for number in range(config.partitions)]
-        for window, base, limit in zip(self.windows, bases, limits, strict=True):
-            m.d.comb += [window.base.eq(base), window.limit.eq(limit + limit.all())]
+        accesses = [Signal(2, name=f"access{number}", init=3) for number in range(config.partitions)]
+        for window, base, limit, access in zip(self.windows, bases, limits, accesses, strict=True):
+            m.d.comb += [window.base.eq(base), window.limit.eq(limit + limit.all()), window.read.eq(access[0]), window.write.eq(access[1])]
 
         words = {
             register.JOB_IMAGE: job.image, register.JOB_ARGS: job.args, register.JOB_ARG_COUNT: job.arg_count, register.JOB_MASK: job.mask,
             register.JOB_PARTITION: job.partition, register.INTERRUPT_ENABLE: enable, register.WATCHDOG: self.watchdog,
         }
-        for number, (base, limit) in enumerate(zip(bases, limits, strict=True)):
-            words |= {window_address(number): base, window_address(number) + 4: limit}
+        for number, (base, limit, access) in enumerate(zip(bases, limits, accesses, strict=True)):
+            words |= {window_address(number): base, window_address(number) + 4: limit, window_access_address(number): access}
         readable = {
             register.ID: CLUSTER_ID, register.VERSION: ISA_VERSION,
             register.FINGERPRINT_LO: config.fingerprint & 0xFFFFFFFF, register.FINGERPRINT_HI: config.fingerprint >> 32,

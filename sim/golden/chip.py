@@ -29,7 +29,8 @@ class GoldenChip:
     l1, l2, l3
         Bytes of each memory; `l1` is a list with one array per SIP. They keep their contents between jobs.
     windows
-        [base, limit) of each partition in L3; ValueError at a job whose window reaches beyond L3.
+        [base, limit) of each partition in L3, then, where it isn't both, whether it may be read and written; ValueError at a job
+        whose window reaches beyond L3.
     trace
         Every command executed since the start of the last job.
     error
@@ -43,7 +44,7 @@ class GoldenChip:
         self.l3 = np.zeros(config.l3_bytes, np.uint8)
         self.l2 = np.zeros(config.l2_bytes, np.uint8)
         self.l1 = [np.zeros(config.l1_bytes, np.uint8) for _ in range(config.sips)]
-        self.windows = [(0, config.l3_bytes)] * config.partitions
+        self.windows: list[tuple[int, ...]] = [(0, config.l3_bytes)] * config.partitions
         self.trace: list[Executed] = []
         self.error: ErrorInfo | None = None
         self.overflow = 0

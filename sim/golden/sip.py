@@ -62,7 +62,7 @@ class Sip:
 
     def __init__(
         self, config: ChipConfig, index: int, base: int, program: Sequence[int] | np.ndarray, arguments: Sequence[int],
-        events: Sequence[Events], spaces: Mapping[Space, np.ndarray], window: tuple[int, int], record: Callable[[Executed], None],
+        events: Sequence[Events], spaces: Mapping[Space, np.ndarray], window: tuple[int, ...], record: Callable[[Executed], None],
     ):
         self.config = config
         self.index = index
@@ -157,7 +157,10 @@ class Sip:
                     return False
                 vector.execute(self.config, command, self.spaces[Space.L1])
             case Engine.DATA:
-                data_engine.execute(command, self.spaces)
+                try:
+                    data_engine.execute(command, self.spaces)
+                except Fault as fault:
+                    raise self.error(fault, started.queued) from None
         self._complete(engine, tensor.macs(command) if engine is Engine.TENSOR else 0, overflow)
         return True
 

@@ -125,7 +125,7 @@ def _chain(draw: random.Random, config: ChipConfig, memory: np.ndarray, count: i
 def _moves(draw: random.Random, config: ChipConfig, unit: int, count: int) -> Iterator[int]:
     """Data commands on the unit's own parts."""
     small = dataclasses.replace(config, l1_bytes=REGION, l2_bytes=_L2_REGION, l2_ports=1)
-    stimulus = Stimulus(draw, data_model.Memories(small, REGION, draw), cluster=unit == config.sips, most=300)
+    stimulus = Stimulus(draw, data_model.Memories(small, REGION, draw), None, cluster=unit == config.sips, most=300)
     origin = {Space.L1: config.l1_bytes - REGION, Space.L2: part(Space.L2, unit)[0], Space.L3: part(Space.L3, unit)[0]}
     for _ in range(count):
         command = stimulus.command()

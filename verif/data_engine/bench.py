@@ -17,6 +17,7 @@ from verif.common.engine import EngineDriver
 from verif.common.l1_model import L1Model
 from verif.common.params import config, params, rng
 from verif.common.streams import unpack
+from verif.data_engine.coverage import Coverage
 from verif.data_engine.model import Memories, encode
 from verif.data_engine.stimulus import Stimulus
 
@@ -79,7 +80,7 @@ class Bench:
         self.actual = self.expected.copy()
         space = self.actual.space
         await start(dut, cycles)
-        dut.window.value = window[1] << 32 | window[0]
+        self.window(3)
         ports = {} if self.cluster else {n: p for n, p in l1_ports(self.config).items() if n in ("data_read", "data_write")}
         self.l1 = L1Model(dut, ports, space[Space.L1], self.rng, stall=stall, latency=l1_latency)
         self.memory = AxiMemory(
@@ -87,11 +88,18 @@ class Bench:
             stall=stall, latency=latency, outstanding=self.config.outstanding,
         )
         self.driver = EngineDriver(dut, DataCommand, self.rng, stall)
-        self.stimulus = Stimulus(self.rng, self.expected, self.cluster)
+        self.stimulus = Stimulus(self.rng, self.expected, self.actual, self.cluster, params().get("most", 2000))
+        self.coverage = Coverage(self.config.bus_bytes)
         #: Commands accepted and done since the start.
         self.accepted = self.done = 0
         cocotb.start_soon(self._count())
         return self
+
+    def window(self, access: int):
+        """Opens the window to reads (bit 0) and writes (bit 1)."""
+        self.expected.read, self.expected.write = bool(access & 1), bool(access & 2)
+        base, limit = self.expected.window
+        self.dut.window.value = access << 65 | limit << 32 | base
 
     async def _count(self):
         while True:
@@ -103,9 +111,10 @@ class Bench:
     def expect(self, command: dict) -> tuple[Status, int]:
         """What the command should answer; the expected memories change as it should change them."""
         verdict = self.expected.verdict(command, self.cluster)
-        if verdict[0] is Status.OK:
-            self.expected.run(command)
-        return verdict
+        if verdict[0] is not Status.OK:
+            return verdict
+        self.coverage.sample(command)
+        return self.expected.run(command)
 
     async def run(self, commands: list[dict]):
         """All commands back to back; checks each status and, at the end, every byte of every memory."""

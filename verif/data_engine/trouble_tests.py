@@ -4,6 +4,7 @@ import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge
 
 from rtl.isa import DataOp, Space, Status
+from verif.common.params import params
 from verif.data_engine.bench import Bench
 from verif.data_engine.model import encode, make
 from verif.data_engine.stimulus import HOSTILE
@@ -30,6 +31,37 @@ async def hostile_commands(dut):
             await bench.run([command, bench.stimulus.command()])
         # The source's space of a FILL is not looked at.
         await bench.run([make(DataOp.FILL, Space.L1, Space.L2, size=[40], dst_stride=[1], fill=7)])
+
+
+@cocotb.test()
+async def hostile_mixtures(dut):
+    """cp_hostile: several words out of range at once, or anything at all: its status, no effect, and the next good one runs."""
+    bench = await Bench.create(dut, "hostile_mixtures", 6_000_000, stall=0 if params().get("hostile") else 0.2)
+    left, seen = params().get("hostile", 60), set()
+    while left:
+        bad = [bench.stimulus.mixture() for _ in range(min(left, 20))]
+        seen |= {bench.expected.verdict(command, bench.cluster)[0] for command in bad}
+        left -= len(bad)
+        await bench.run([*bad, bench.stimulus.command()])
+    assert seen == {Status.UNDEFINED_OPCODE, Status.UNSUPPORTED, Status.SIZE, Status.ALIGNMENT, Status.ADDRESS}
+
+
+@cocotb.test()
+async def permissions(dut):
+    """cp_permission: a window that may not be read, or not written, from the next command on."""
+    bench = await Bench.create(dut, "permissions", 60_000)
+    near = Space.L2 if bench.cluster else Space.L1
+    for allowed in (3, 1, 2, 0, 3):
+        await FallingEdge(dut.clk)
+        bench.window(allowed)
+        load = make(DataOp.COPY, Space.L3, near, size=[40], src_stride=[1], dst_stride=[1], src_base=5000, dst_base=8192)
+        store = make(DataOp.COPY, near, Space.L3, size=[40], src_stride=[1], dst_stride=[1], src_base=6000, dst_base=9000)
+        look = make(DataOp.SLICE, near, near, size=[4, 1, 1, 1, 2], extent=[4, 1, 1, 1, 2**31 - 1], gather=1, index=Space.L3,
+                    index_base=5000, src_base=100, src_stride=[1], dst_base=900, dst_stride=[1, 0, 0, 0, 4])
+        for command, bit in ((load, 1), (store, 2), (look, 1)):
+            status = bench.expected.verdict(command, bench.cluster)[0]
+            assert status is (Status.OK if allowed & bit else Status.ADDRESS)
+        await bench.run([load, store, look])
 
 
 def first_failing(base: int, length: int, beat: int, first: int, last: int) -> int | None:

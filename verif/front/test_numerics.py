@@ -94,7 +94,7 @@ def test_bad_lines(tmp_path, text, words):
     ("numerics --format bf16 --op convert --from int32 --on verilator", ("rounds once", "--on golden")),
     ("ppa --block nosuch", ("--block", "pe, tensor, vector")),
     ("ppa --liberty nosuch.lib", ("nosuch.lib", "No such file")),
-    ("bench --only nosuch", ("--only", "numerics, speed, dram, ppa")),
+    ("bench --only nosuch", ("--only", "move, numerics, speed, dram, ppa")),
     ("bench --only ppa", ("--liberty",)),
 ])
 def test_refusals(tmp_path, monkeypatch, line, words):

@@ -46,10 +46,12 @@ def definition(spaces, *, op, element, source, destination, size, src_stride, ds
     for index in itertools.product(*(range(each) for each in size)):
         value = np.frombuffer(fill.to_bytes(4, "little")[:width], np.uint8)
         inside = op is not DataOp.FILL
+        place = index
         if op is DataOp.SLICE:
-            inside = all(0 <= o + i * s < e for o, i, s, e in zip(offset, index, step, extent, strict=True))
+            place = tuple(o + i * s for o, i, s in zip(offset, index, step, strict=True))
+            inside = all(0 <= j < e for j, e in zip(place, extent, strict=True))
         if inside:
-            address = src_base + sum(i * s for i, s in zip(index, src_stride, strict=True))
+            address = src_base + sum(j * s for j, s in zip(place, src_stride, strict=True))
             value = spaces[source][address : address + width]
         address = dst_base + sum(i * s for i, s in zip(index, dst_stride, strict=True))
         result[address : address + width] = value
@@ -102,11 +104,11 @@ def test_fill(spaces, element):
     np.testing.assert_array_equal(spaces[Space.L1], before)
 
 
-def test_pad_with_a_virtual_base(spaces):
-    """A 5 x 6 window around a 3 x 4 image at address 0, so the source's base lies below zero."""
+def test_pad(spaces):
+    """A 5 x 6 window around a 3 x 4 image at address 0: what surrounds it has no addresses."""
     spaces[Space.L3][:12] = np.arange(1, 13)
     words = move(
-        DataOp.SLICE, src_base=(-1 * 4 - 1) % 2**32, src_stride=[1, 4, 0, 0, 0], size=[6, 5, 1, 1, 1], dst_stride=[1, 6, 0, 0, 0],
+        DataOp.SLICE, src_base=0, src_stride=[1, 4, 0, 0, 0], size=[6, 5, 1, 1, 1], dst_stride=[1, 6, 0, 0, 0],
         fill=99, offset=[-1, -1, 0, 0, 0], step=[1, 1, 1, 1, 1], extent=[4, 3, 1, 1, 1],
     )
     assert data_engine.run(TINY, words, spaces) == Outcome()
@@ -125,7 +127,7 @@ def random_slice(number):
     strides = np.array(dense(extent[::-1], 1 << element)[::-1])
     return dict(
         op=DataOp.SLICE, element=element, source=Space.L2, destination=Space.L1, size=size.tolist(), offset=offset.tolist(),
-        step=step.tolist(), extent=extent.tolist(), src_base=8192 + int(offset @ strides), src_stride=(step * strides).tolist(),
+        step=step.tolist(), extent=extent.tolist(), src_base=8192, src_stride=strides.tolist(),
         dst_base=512, dst_stride=dense(size[::-1], 1 << element)[::-1], fill=int(rng.integers(0, 2**32)),
     )
 
@@ -164,7 +166,24 @@ BAD = {
     "slice beyond": (dict(op=DataOp.SLICE, src_base=L3_END - 2, src_stride0=1, size0=4, extent0=3), Status.ADDRESS, L3_END),
 
     "slice with a negative base": (
-        dict(op=DataOp.SLICE, src_base=-8, src_stride0=4, size0=9, offset0=-1, extent0=4), Status.ADDRESS, 2**32 - 4),
+        dict(op=DataOp.SLICE, src_base=-8, src_stride0=4, size0=9, offset0=-1, extent0=4), Status.ADDRESS, 4),
+    "slice of a source that isn't read": (dict(op=DataOp.SLICE, src_base=1 << 31, extent0=1, offset0=1), Status.ADDRESS, 1 << 31),
+    "reserved": (dict(mode={"reserved": 1}), Status.UNSUPPORTED, 0),
+    "gather of a copy": (dict(mode={"gather": 1}), Status.UNSUPPORTED, 0),
+    "shared dimension of a gather": (dict(op=DataOp.SLICE, mode={"gather": 1, "share4": 1}), Status.UNSUPPORTED, 0),
+    "converted fill": (dict(op=DataOp.FILL, mode={"convert": 1}), Status.UNSUPPORTED, 0),
+    "format 7": (dict(mode={"convert": 1, "source_format": 7}), Status.UNSUPPORTED, 0),
+    "tile that isn't dense": (dict(mode={"tile": 1}, dst_stride0=1, src_stride1=2, size0=2, size1=2), Status.UNSUPPORTED, 0),
+    "tile with gaps": (
+        dict(op=DataOp.SLICE, mode={"tile": 1}, dst_stride0=1, src_stride1=1, interior23={"count_b": 1}), Status.UNSUPPORTED, 0),
+    "offset of 65536": (dict(op=DataOp.SLICE, offset1=65536), Status.SIZE, 0),
+    "phase above the gaps": (dict(op=DataOp.SLICE, interior01={"count_b": 3, "phase_b": 4}), Status.SIZE, 0),
+    "odd list": (dict(op=DataOp.SLICE, mode={"gather": 1}, index_base=6), Status.ALIGNMENT, 0),
+    "list beyond": (
+        dict(op=DataOp.SLICE, mode={"gather": 1, "index": Space.L2}, index_base=L2_END - 4, size4=2, dst_stride4=1),
+        Status.ADDRESS, L2_END + 3),
+    "table beyond": (dict(op=DataOp.SLICE, mode={"gather": 1}, extent4=2**31 - 1, src_stride4=16), Status.ADDRESS, (2**31 - 2) * 16),
+    "overlap": (dict(size0=65535, src_stride0=0, dst_stride0=0), Status.SIZE, 0),
 }
 
 
@@ -178,8 +197,10 @@ def test_bad_command(spaces, case):
 
 @pytest.mark.parametrize("over", [
     dict(step0=32768), dict(extent2=0), dict(op=DataOp.FILL, source=Space.L1, src_base=L1_END, src_stride1=1, element=2),
-    dict(op=DataOp.SLICE, src_base=1 << 31, extent0=1, offset0=1), dict(op=DataOp.SLICE, step0=-32768, step1=32767),
-    dict(size0=65535, src_stride0=0, dst_stride0=0), dict(src_base=L3_END - 1), dict(mode={"reserved": 1}),
+    dict(op=DataOp.SLICE, src_base=5, extent0=1, offset0=1), dict(op=DataOp.SLICE, step0=-32768, step1=32767),
+    dict(size0=4095, src_stride0=0, dst_stride0=1), dict(src_base=L3_END - 1),
+    dict(op=DataOp.SLICE, mode={"gather": 1, "index": Space.L3}, step4=1 << 20, offset4=1 << 20,
+         interior4={"phase_a": 9}, extent4=2**31 - 1),
 ])
 def test_good_command(spaces, over):
     assert data_engine.run(TINY, move(**over), spaces) == Outcome()
@@ -193,6 +214,26 @@ def test_window(spaces):
         words = move(DataOp.FILL, destination=Space.L3, dst_base=base)
         assert data_engine.run(TINY, words, spaces, window) == outcome
         assert data_engine.run(TINY, move(source=Space.L2, src_base=base), spaces, window) == Outcome()
+
+
+def test_window_permissions(spaces):
+    window = (0x1000, 0x2000, True, False)
+    assert data_engine.run(TINY, move(src_base=0x1000), spaces, window) == Outcome()
+    fill = move(DataOp.FILL, destination=Space.L3, dst_base=0x1004)
+    assert data_engine.run(TINY, fill, spaces, window) == Outcome(Status.ADDRESS, 0x1004)
+    assert data_engine.run(TINY, fill, spaces, (0x1000, 0x2000, False, True)) == Outcome()
+    assert data_engine.run(TINY, move(src_base=0x1000), spaces, (0x1000, 0x2000, False, True)) == Outcome(Status.ADDRESS, 0x1000)
+
+
+def test_gather_with_bad_indices(spaces):
+    """Rows that don't exist become fill, the others are picked, and the status names the first bad entry."""
+    table = np.arange(20, dtype=np.uint8)
+    spaces[Space.L3][:20] = table
+    spaces[Space.L2][64:80] = np.array([4, 5, 0, -1], "<i4").view(np.uint8)
+    words = move(DataOp.SLICE, mode={"gather": 1, "index": Space.L2}, index_base=64, src_stride=[1, 0, 0, 0, 4], dst_stride=[1, 0, 0, 0, 4],
+                 size=[4, 1, 1, 1, 4], extent=[4, 1, 1, 1, 5], fill=7)
+    assert data_engine.run(TINY, words, spaces) == Outcome(Status.INDEX, 68)
+    assert spaces[Space.L1][:16].tolist() == [16, 17, 18, 19, 7, 7, 7, 7, 0, 1, 2, 3, 7, 7, 7, 7]
 
 
 def test_the_cluster_has_no_l1(spaces):

@@ -121,7 +121,7 @@ BAD_INSTRUCTIONS = {
     "RUN of the sequencer": (instruction(Opcode.RUN, engine=Engine.SEQUENCER), Status.UNDEFINED_ENGINE),
     "tensor word 27": (instruction(Opcode.SET, engine=Engine.TENSOR, field=27), Status.UNDEFINED_FIELD),
     "vector word 26": (instruction(Opcode.SET, engine=Engine.VECTOR, field=26), Status.UNDEFINED_FIELD),
-    "data word 35": (instruction(Opcode.SETR, engine=D, field=35), Status.UNDEFINED_FIELD),
+    "data word 39": (instruction(Opcode.SETR, engine=D, field=39), Status.UNDEFINED_FIELD),
     "RUN for SIP 2": (instruction(Opcode.RUN, engine=D, reg=1, field=2), Status.UNDEFINED_FIELD),
     "SIGNAL for SIP 4095": (instruction(Opcode.SIGNAL, reg=1, field=4095, imm=1 << 16), Status.UNDEFINED_FIELD),
     **{f"{opcode.name} of r32": (instruction(opcode, reg=1, field=32), Status.UNDEFINED_FIELD) for opcode in (

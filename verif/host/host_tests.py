@@ -9,7 +9,18 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
 from rtl.config import ISA_VERSION
 from rtl.host.registers import WATCHDOG_CYCLES
-from rtl.isa import Cause, Engine, Interrupt, MemoryRegister, Status, Window, counter_address, memory_address, window_address
+from rtl.isa import (
+    Cause,
+    Engine,
+    Interrupt,
+    MemoryRegister,
+    Status,
+    Window,
+    counter_address,
+    memory_address,
+    window_access_address,
+    window_address,
+)
 from rtl.isa import HostRegister as R
 from verif.common.clock import start
 from verif.common.params import config, params, rng
@@ -101,6 +112,8 @@ async def registers(dut):
     writable = {R.JOB_IMAGE: 0, R.JOB_ARGS: 0, R.JOB_ARG_COUNT: 0, R.JOB_MASK: 0, R.JOB_PARTITION: 0, R.WATCHDOG: WATCHDOG_CYCLES}
     for partition in range(chip.partitions):
         writable |= {window_address(partition): 0, window_address(partition) + 4: min(chip.l3_bytes, 0xFFFFFFFF)}
+    accesses = {window_access_address(partition) for partition in range(chip.partitions)}
+    writable |= dict.fromkeys(accesses, 3)
     for _ in range(2):
         for address, value in constants.items():
             assert await bench.read(address) == value
@@ -113,7 +126,7 @@ async def registers(dut):
         raw = bytearray(writable[address].to_bytes(4, "little"))
         raw[place:place + size] = bench.rng.randbytes(size)
         await bench.axi.write(address + place, bytes(raw[place:place + size]))
-        writable[address] = int.from_bytes(raw, "little")
+        writable[address] = int.from_bytes(raw, "little") & (3 if address in accesses else 0xFFFFFFFF)
         assert await bench.read(address) == writable[address]
     assert int(dut.watchdog.value) == writable[R.WATCHDOG]
     for value, limit in ((0xFFFFFFFF, 1 << 32), (0xFFFFFFFE, 0xFFFFFFFE), (0, 0)):
@@ -121,6 +134,8 @@ async def registers(dut):
         size = Window.as_shape().size
         window = Window.from_bits(int(dut.windows.value) >> size & (1 << size) - 1)
         assert (window.base, window.limit) == (writable[window_address(1)], limit)
+        access = writable[window_access_address(1)]
+        assert (window.read, window.write) == (access & 1, access >> 1)
     for write_only in (R.DOORBELL, R.JOB_PUSH):
         assert await bench.read(write_only) == 0
     dut.memory_ready.value = 1

@@ -1,0 +1,40 @@
+"""A FIFO in an SRAM, for wide items that wait for the time to L3 and back."""
+
+from amaranth import Module, Shape, Signal, Value
+from amaranth.hdl import ShapeLike
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.common.sram import SramDual
+
+__all__ = ["SramFifo"]
+
+
+class SramFifo(wiring.Component):
+    """FIFO of `depth` items, a power of two, and one more at the output; latency two cycles, one item a cycle."""
+
+    def __init__(self, shape: ShapeLike, depth: int):
+        if depth < 2 or depth & (depth - 1):
+            raise ValueError(f"a FIFO in an SRAM has a power of two of entries, not {depth}")
+        self.shape = shape
+        self.depth = depth
+        super().__init__({"input": In(stream.Signature(shape)), "output": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = SramDual(self.depth, Shape.cast(self.shape).width)
+        head, tail = Signal(range(self.depth)), Signal(range(self.depth))
+        level = Signal(range(self.depth + 1))
+        push, fetch = Signal(), Signal()
+        m.d.comb += [
+            self.input.ready.eq(level != self.depth),
+            push.eq(self.input.valid & self.input.ready),
+            memory.write.eq(push), memory.write_address.eq(tail), memory.write_data.eq(self.input.payload),
+            # The SRAM holds what it has read until the next read.
+            fetch.eq((level != 0) & (~self.output.valid | self.output.ready)),
+            memory.read_enable.eq(fetch), memory.read_address.eq(head), Value.cast(self.output.payload).eq(memory.read_data),
+        ]
+        m.d.sync += [head.eq(head + fetch), tail.eq(tail + push), level.eq(level + push - fetch)]
+        with m.If(fetch | self.output.ready):
+            m.d.sync += self.output.valid.eq(fetch)
+        return m
