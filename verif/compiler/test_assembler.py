@@ -110,7 +110,11 @@ REFUSALS = {
     "word": (lambda p: p.set(V, a_base=1), "vector has no word 'a_base'"),
     "setr word": (lambda p: p.set_register(D, "x", R[0]), "data has no word 'x'"),
     "engine": (lambda p: p.run(Engine.SEQUENCER), "SEQUENCER is not an engine with commands"),
-    "member": (lambda p: p.set(D, mode={"from": 1}), "data.mode: 'from' is not one of op, element, source, destination, tile, gather, index, share3, share4, convert, source_format, destination_format, reserved"),
+    "member": (
+        lambda p: p.set(D, mode={"from": 1}),
+        "data.mode: 'from' is not one of op, element, source, destination, tile, gather, index, share3, share4, convert, source_format, "
+        "destination_format, reserved",
+    ),
     "member's size": (lambda p: p.set(D, mode={"element": 4}), "data.mode.element: 4 is not in 0 to 3"),
     "mapping": (lambda p: p.set(D, fill={"a": 1}), "data.fill: a number is wanted, not {'a': 1}"),
     "event": (lambda p: p.wait(16), "event 16 is not in 0 to 15"),
