@@ -5,6 +5,7 @@ from collections import Counter
 import cocotb
 from cocotb.triggers import FallingEdge, ReadOnly
 
+from rtl.config import ISA_VERSION
 from rtl.image import Image
 from rtl.isa import COMMANDS, Cause, Engine, Opcode, Status, words_of
 from rtl.sequencer.interface import SIGNALS, LaunchRequest, RemoteSignal
@@ -164,14 +165,14 @@ async def throughput(dut):
 async def bad_instructions(dut):
     """cp_status: every instruction that can't be executed has its status and record, and the next job runs."""
     bench = await Bench(dut).start()
-    data = {"engine": Engine.DATA}
+    data, words = {"engine": Engine.DATA}, len(words_of(COMMANDS[Engine.DATA]))
     sips = bench.config.sips
     loop, endloop = assemble(Opcode.LOOP, imm=2), assemble(Opcode.ENDLOOP)
     cases = [
         (assemble(0), Status.UNDEFINED_OPCODE), (0, Status.UNDEFINED_OPCODE), (assemble(17), Status.UNDEFINED_OPCODE),
         (assemble(63), Status.UNDEFINED_OPCODE),
         *((assemble(opcode, engine=Engine.SEQUENCER), Status.UNDEFINED_ENGINE) for opcode in (Opcode.SET, Opcode.SETR, Opcode.RUN)),
-        (assemble(Opcode.SET, field=35, **data), Status.UNDEFINED_FIELD), (assemble(Opcode.SETR, field=35, **data), Status.UNDEFINED_FIELD),
+        *((assemble(opcode, field=words, **data), Status.UNDEFINED_FIELD) for opcode in (Opcode.SET, Opcode.SETR)),
         (assemble(Opcode.SET, field=4095, **data), Status.UNDEFINED_FIELD),
         *((assemble(opcode, reg=1, field=32), Status.UNDEFINED_FIELD) for opcode in (Opcode.ADD, Opcode.SUB, Opcode.MIN, Opcode.MAX)),
         (assemble(Opcode.RUN, reg=1, field=sips + 1, **data), Status.UNDEFINED_FIELD),
@@ -220,10 +221,10 @@ async def bad_images(dut):
 
     cases = [
         (lambda: poke(IMAGE, 0x5543474C), Status.BAD_MAGIC),
-        (lambda: poke(IMAGE + 4, 2 | (bench.config.sips + 1) << 16), Status.BAD_VERSION),
+        (lambda: poke(IMAGE + 4, ISA_VERSION + 1 | (bench.config.sips + 1) << 16), Status.BAD_VERSION),
         (lambda: bench.store(good, fingerprint=bench.config.fingerprint ^ 1), Status.BAD_FINGERPRINT),
         (lambda: bench.store(good, fingerprint=bench.config.fingerprint ^ 1 << 63), Status.BAD_FINGERPRINT),
-        (lambda: poke(IMAGE + 4, 1 | bench.index << 16), Status.BAD_ENTRY),
+        (lambda: poke(IMAGE + 4, ISA_VERSION | bench.index << 16), Status.BAD_ENTRY),
         (lambda: poke(entry, 132), Status.BAD_ENTRY),
         (lambda: poke(entry + 4, 0), Status.BAD_ENTRY),
     ]
