@@ -88,7 +88,7 @@ class ChipConfig:
     #: Instructions held near a sequencer; a loop whose body fits runs without fetching.
     instruction_buffer: int = 256
     #: AXI bursts that one master may have in flight.
-    outstanding: int = 8
+    outstanding: int = 32
 
     # Not a field: limits that the encoding of `rtl/isa.py` sets.
     EVENTS = 16

@@ -22,17 +22,17 @@ class SramFifo(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = SramDual(self.depth, Shape.cast(self.shape).width)
+        m.submodules.items = items = SramDual(self.depth, Shape.cast(self.shape).width)
         head, tail = Signal(range(self.depth)), Signal(range(self.depth))
         level = Signal(range(self.depth + 1))
         push, fetch = Signal(), Signal()
         m.d.comb += [
             self.input.ready.eq(level != self.depth),
             push.eq(self.input.valid & self.input.ready),
-            memory.write.eq(push), memory.write_address.eq(tail), memory.write_data.eq(self.input.payload),
+            items.write.eq(push), items.write_address.eq(tail), items.write_data.eq(self.input.payload),
             # The SRAM holds what it has read until the next read.
             fetch.eq((level != 0) & (~self.output.valid | self.output.ready)),
-            memory.read_enable.eq(fetch), memory.read_address.eq(head), Value.cast(self.output.payload).eq(memory.read_data),
+            items.read_enable.eq(fetch), items.read_address.eq(head), Value.cast(self.output.payload).eq(items.read_data),
         ]
         m.d.sync += [head.eq(head + fetch), tail.eq(tail + push), level.eq(level + push - fetch)]
         with m.If(fetch | self.output.ready):

@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from rtl.common.sram import SramDual
+from rtl.data_engine.job import SLOTS
 from rtl.isa import Completion, DataCommand, RunOperand, TensorCommand, VectorCommand, words_of
 from rtl.sequencer.interface import DONE, FinishedRun, QueuedRun
 
@@ -14,9 +15,9 @@ __all__ = ["FIELD_BITS", "IN_FLIGHT", "EngineLane"]
 #: Number of a command word; the longest command has 35.
 FIELD_BITS = 6
 
-#: Commands that an engine may hold: the tensor core drains one, computes one, checks one and is offered one; the others run one and check
-#: or prefetch one.
-IN_FLIGHT = {TensorCommand: 4, VectorCommand: 2, DataCommand: 2}
+#: Commands that an engine may hold: the tensor core drains one, computes one, checks one and is offered one; the vector engine runs one and
+#: prefetches one; the data engine runs as many as its ledger has slots, and checks one.
+IN_FLIGHT = {TensorCommand: 4, VectorCommand: 2, DataCommand: SLOTS + 1}
 
 
 class EngineLane(wiring.Component):

@@ -191,16 +191,22 @@ def test_the_moves_of_the_benchmark(monkeypatch):
     def timed(*arguments):
         report, outcomes, result = module.perform(*arguments)
         passes.append(report["passes"])
-        return report | {"cycles": 1000, "bytes_per_cycle": report["bytes_written"] / 1000}, outcomes, result
+        return report | {"stalls": {"idle": 7, "busy": 900, "memory": 100}}, outcomes, result
 
     monkeypatch.setattr(bench_move, "perform", timed)
+    monkeypatch.setattr(bench_move, "_given", lambda *_: 16.0)
     figures = list(bench_move.move_figures(bars, PRESETS["small"], ["golden"], "ideal"))
     assert passes == [1] * len(bars)
-    assert figures[0][:3] == ("L3 to L1: copy of 64 KiB, 1,000 cycles", 409.6, "% of the bus")
+    assert figures[0] == ("L3 to L1: copy of 64 KiB, 1,000 cycles, 16.00 byte a cycle by gcu dram", 409.6, "% of that", 95, ">=")
+    assert figures[3][1:3] == (51.2, "% of the bus")
     assert figures[-1][1:] == (15.62, "cycles each", 12, "<=")
 
     def fails(*arguments):
         raise CheckFailed("golden: job 1 ended with UNSUPPORTED")
+
+    rows = parse([{"op": "slice", "offset": [1, 0], "size": [2, 16]}])
+    reads = bench_move.reads_of(Spec(Space.L3, Space.L1, rows, ELEMENTS["fp32"]), [4, 64], 4)
+    assert reads.atom.tolist() == [8, 9, 16, 17] and not reads.write.any()
 
     monkeypatch.setattr(bench_move, "perform", fails)
     name, *rest = next(bench_move.move_figures(bars, PRESETS["small"], ["golden"], "ideal"))
