@@ -1,13 +1,11 @@
-"""The five AXI channels as streams, and the round-robin choice that all crossings share."""
+"""The five AXI channels as streams."""
 
-from amaranth import Module, Mux, Signal
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import data
 
 from rtl.bus.axi import Burst, Response
 
 __all__ = [
-    "RoundRobin", "accept_address", "accept_write", "address_layout", "offer_address", "offer_write", "read_layout", "response_layout",
+    "accept_address", "accept_write", "address_layout", "offer_address", "offer_write", "read_layout", "response_layout",
     "return_read", "return_response", "take_read", "take_response", "write_layout",
 ]
 
@@ -89,34 +87,3 @@ def take_response(port, stream) -> list:
     return [
         stream.payload.id.eq(port.bid), stream.payload.resp.eq(port.bresp), stream.valid.eq(port.bvalid), port.bready.eq(stream.ready),
     ]
-
-
-class RoundRobin(wiring.Component):
-    """Fair choice among `count` requests.
-
-    Members
-    -------
-    request : one bit each
-    grant : one-hot, or zero without a request
-        Combinational: the first request after the one that was taken last.
-    taken
-        The granted one goes at this clock edge.
-    """
-
-    def __init__(self, count: int):
-        self.count = count
-        super().__init__({"request": In(count), "grant": Out(count), "taken": In(1)})
-
-    def elaborate(self, platform):
-        m = Module()
-        after = Signal(self.count)
-        later = Signal(self.count)
-        candidates = Signal(self.count)
-        m.d.comb += [
-            later.eq(self.request & after),
-            candidates.eq(Mux(later.any(), later, self.request)),
-            self.grant.eq(candidates & -candidates),
-        ]
-        with m.If(self.taken):
-            m.d.sync += after.eq(~(self.grant | (self.grant - 1)))
-        return m

@@ -13,8 +13,9 @@ from rtl.bus.axi import CHUNK_BYTES, FABRIC_ADDRESS_BITS, Response
 from rtl.common.once import EmitOnce
 from rtl.common.sram import SramDual
 from rtl.common.stream import StreamRegister
+from rtl.common.turns import RoundRobin
 from rtl.config import ChipConfig
-from rtl.fabric.channels import RoundRobin, address_layout, read_layout
+from rtl.fabric.channels import address_layout, read_layout
 from rtl.fabric.map import LOCAL_ADDRESS_BITS, decode, slaves
 
 __all__ = ["ReadMaster", "ReadSlave", "beat_layout", "request_layout", "slot_bits"]

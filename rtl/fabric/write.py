@@ -11,8 +11,9 @@ from amaranth.lib.wiring import In, Out
 from rtl.bus.axi import FABRIC_ADDRESS_BITS, Response
 from rtl.common.once import EmitOnce
 from rtl.common.stream import StreamFifo, StreamRegister
+from rtl.common.turns import RoundRobin
 from rtl.config import ChipConfig
-from rtl.fabric.channels import RoundRobin, address_layout, response_layout, write_layout
+from rtl.fabric.channels import address_layout, response_layout, write_layout
 from rtl.fabric.map import LOCAL_ADDRESS_BITS, decode, slaves
 
 __all__ = ["WriteMaster", "WriteSlave", "data_layout", "request_layout", "result_layout"]

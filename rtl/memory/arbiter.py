@@ -5,7 +5,7 @@ from amaranth.hdl import Assert
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.fabric.channels import RoundRobin
+from rtl.common.turns import RoundRobin
 from rtl.memory.interface import request
 from rtl.memory.port.layouts import read_offer, write_offer
 

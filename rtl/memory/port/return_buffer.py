@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.common.once import EmitOnce
 from rtl.common.sram import SramDual
 from rtl.common.stream import StreamFifo
-from rtl.fabric.channels import RoundRobin
+from rtl.common.turns import RoundRobin
 from rtl.memory.address import ATOM_BYTES
 from rtl.memory.interface import WORDS
 from rtl.memory.port.lane import Lane
