@@ -2,7 +2,7 @@
 
 from amaranth import C, Cat, Module, Signal, Value
 
-__all__ = ["leading_zeros"]
+__all__ = ["leading_zeros", "number_of"]
 
 
 def leading_zeros(m: Module, value: Value) -> Value:
@@ -29,3 +29,9 @@ def leading_zeros(m: Module, value: Value) -> Value:
         m.d.comb += any_one.eq(some | lower(some))
         some, counts = any_one, following
     return Cat(count[-1] for count in counts)
+
+
+def number_of(one: Value) -> Value:
+    """Place of the bit that is set in the one-hot `one`, an OR tree for each bit of it; 0 if none is."""
+    places = range(len(one))
+    return Cat(Cat(one[place] for place in places if place >> bit & 1).any() for bit in range((len(one) - 1).bit_length()))

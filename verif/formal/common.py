@@ -1,15 +1,15 @@
-"""The small parts that everything uses: stages of streams, and counting zeros."""
+"""The small parts that everything uses: stages of streams, counting zeros, the number of a bit."""
 
 from amaranth.hdl import Assert, Cover, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.common.bits import leading_zeros
+from rtl.common.bits import leading_zeros, number_of
 from rtl.common.stream import StreamFifo, StreamRegister
 from verif.formal.model import observe
 from verif.formal.prove import Goal
 
-__all__ = ["GOALS", "LeadingZeros", "Stage"]
+__all__ = ["GOALS", "LeadingZeros", "NumberOf", "Stage"]
 
 
 class Stage(wiring.Component):
@@ -120,6 +120,27 @@ class LeadingZeros(wiring.Component):
         return m
 
 
+class NumberOf(wiring.Component):
+    """`number_of` of every one-hot value of `width` bits, and of 0, against the place of the bit; `fault`: the lowest bit is lost."""
+
+    def __init__(self, width: int, fault: bool = False):
+        self.width, self.fault = width, fault
+        super().__init__({"place": In(range(width)), "some": In(1), "number": Out(range(width))})
+
+    def elaborate(self, platform):
+        m = Module()
+        found = Signal(range(self.width))
+        m.d.comb += [
+            found.eq(number_of(Mux(self.some, 1 << self.place, 0)[:self.width]) & (~1 if self.fault else ~0)), self.number.eq(found),
+        ]
+        inside = self.place < self.width
+        m.d.sync += [
+            Assert(~inside | (found == Mux(self.some, self.place, 0)), "the place of the bit"),
+            Cover(self.some & (found == self.width - 1), "the last place"),
+        ]
+        return m
+
+
 _FIFOS = {"quick": (1, 3), "long": (2, 4, 5)}
 
 
@@ -138,4 +159,6 @@ GOALS = [
     Goal("stream_fifo_changes", lambda: Stage(lambda: StreamFifo(4, 4), 4, fault="change"), "bounded", 12, "broken"),
     *(Goal(f"leading_zeros_{width}", lambda width=width: LeadingZeros(width)) for width in (2, 5, 24, 33, 64)),
     Goal("leading_zeros_fault", lambda: LeadingZeros(24, fault=True), "bounded", 2, "broken"),
+    *(Goal(f"number_of_{width}", lambda width=width: NumberOf(width)) for width in (2, 5, 16, 32)),
+    Goal("number_of_fault", lambda: NumberOf(5, fault=True), "bounded", 2, "broken"),
 ]

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from rtl.common.bits import number_of
 from rtl.common.sram import SramDual
 from rtl.memory.address import Location
 from rtl.memory.interface import CHECK_BITS, WORDS, Tag, fetched
@@ -69,7 +70,7 @@ class WriteData(wiring.Component):
         lowest = first(m, ~used, "lowest")
         m.d.comb += [
             self.free.eq(~used.all()),
-            self.free_slot.eq(Cat((lowest & _ones(self.slots, bit)).any() for bit in range(bits))),
+            self.free_slot.eq(number_of(lowest)),
         ]
         m.d.sync += used.eq(
             (used | (lowest & (self.write & ~self.merge).replicate(self.slots))) & ~Mux(due[0], Const(1, self.slots) << leave.data, 0)
@@ -91,11 +92,6 @@ class WriteData(wiring.Component):
                 sram.read_address.eq(Mux(due[0], leave.data, self.forward_slot)),
             ]
         return m
-
-
-def _ones(width: int, bit: int) -> Const:
-    """The places whose number has this bit set."""
-    return Const(sum(1 << place for place in range(width) if place >> bit & 1), width)
 
 
 class ReadReturn(wiring.Component):

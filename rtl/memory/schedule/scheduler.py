@@ -4,6 +4,7 @@ from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl.common.bits import number_of
 from rtl.common.stream import StreamRegister
 from rtl.config import ChipConfig
 from rtl.memory.address import BANKS, AddressMap, Location
@@ -238,7 +239,7 @@ class Scheduler(wiring.Component):
 
         self._reads_now, self._writes_now = Signal(), pool.issue
         m.d.comb += self._reads_now.eq(choice.ready.any())
-        read_bank = Cat(Cat(takes[b] for b in range(BANKS) if b >> bit & 1).any() for bit in range(4))
+        read_bank = number_of(takes)
         read_column = pick(takes, [queue.column for queue in self._queues])
         read_tag = pick(takes, [queue.tag for queue in self._queues])
         bank = Signal(4)
@@ -301,7 +302,7 @@ class Scheduler(wiring.Component):
         activate = rows.activate
         act = activate.any()
         chosen = self._vector(m, "row_banks", Mux(rows.refresh, refresh.target, Mux(act, activate, rows.close)))
-        bank = Cat(Cat(chosen[b] for b in range(BANKS) if b >> bit & 1).any() for bit in range(4))
+        bank = number_of(chosen)
         writing = self._direction.writing
         row = Signal(15)
         m.d.comb += [
