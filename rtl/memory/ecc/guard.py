@@ -5,8 +5,10 @@ from operator import or_
 
 from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from rtl.common.bits import number_of
 from rtl.common.stream import StreamRegister
 from rtl.memory.ecc.codec import Encoder
 from rtl.memory.ecc.entry import Entry
@@ -73,6 +75,8 @@ class Guard(wiring.Component):
         self._table = [Entry(self.atom_bits) for _ in range(self.entries)]
         for number, entry in enumerate(self._table):
             m.submodules[f"entry{number}"] = entry
+        # The bytes of the entries: no two of them are written by requests, or filled, in one clock.
+        m.submodules.bytes = self._bytes = Memory(shape=256, depth=self.entries, init=[])
         self._come_back(m)
         self._requests(m)
         self._encode(m)
@@ -85,8 +89,12 @@ class Guard(wiring.Component):
         own = back.valid & (back.tag.source == Source.GUARD)
         for number, entry in enumerate(self._table):
             m.d.comb += [
-                entry.returned.eq(back), entry.corrected.eq(corrected.any()), entry.fill.eq(own & (back.tag.slot == number)),
+                entry.bad.eq(back.bad), entry.corrected.eq(corrected.any()), entry.fill.eq(own & (back.tag.slot == number)),
             ]
+        fill = self._bytes.write_port(granularity=8)
+        m.d.comb += [
+            fill.addr.eq(back.tag.slot), fill.data.eq(back.data), fill.en.eq(reduce(or_, (entry.lacks for entry in self._table))),
+        ]
         counted = Cat(entry.fill & entry.counted for entry in self._table).any()
         counts = back.valid & ~counted
         m.d.sync += [
@@ -137,26 +145,33 @@ class Guard(wiring.Component):
         ]
         for number, entry in enumerate(table):
             m.d.comb += [
-                entry.request.eq(given), entry.rewrite.eq(mends), entry.known.eq(mends & found.valid),
+                *(entry.request[name].eq(given[name]) for name in ("urgent", "tag", "strobe")),
+                entry.request.atom.eq(Mux(mends, mended, given.atom)), entry.rewrite.eq(mends), entry.known.eq(mends & found.valid),
                 entry.allocate.eq(vacant[number] & ((mends & room) | (go & takes))),
                 entry.merge.eq(hits[number] & go & joins), entry.park.eq(hits[number] & go & parks),
                 entry.sent.eq(chosen[number] & room),
             ]
-            with m.If(mends):
-                m.d.comb += entry.request.atom.eq(mended)
 
-        slot = Cat(Cat(bit for index, bit in enumerate(vacant) if index >> place & 1).any() for place in range(5))
+        slot = number_of(vacant)
+        write = self._bytes.write_port(granularity=8)
+        m.d.comb += [
+            write.addr.eq(Mux(takes, slot, number_of(hits))), write.data.eq(given.data),
+            write.en.eq(given.strobe & (go & (takes | joins)).replicate(32)),
+        ]
         out = self._leaving
         m.d.comb += [
             self._output.input.valid.eq(offering | mends | uses_output),
             out.write.eq(given.write & passes & ~mends), out.urgent.eq(given.urgent & ~mends), out.atom.eq(Mux(mends, mended, given.atom)),
             out.tag.eq(given.tag), out.data.eq(given.data), out.strobe.eq(given.strobe),
         ]
+        kept = self._bytes.read_port(domain="comb")
+        m.d.comb += kept.addr.eq(number_of(self._chosen))
         with m.If(mends | takes):
             m.d.comb += [out.tag.source.eq(Source.GUARD), out.tag.slot.eq(slot)]
         with m.If(offering):
             m.d.comb += [
-                *(getattr(out, name).eq(self._pick(name)) for name in ("write", "urgent", "atom", "tag", "data")), out.strobe.eq(~0),
+                *(getattr(out, name).eq(self._pick(name)) for name in ("write", "urgent", "atom", "tag")), out.data.eq(kept.data),
+                out.strobe.eq(~0),
             ]
 
     def _pick(self, name: str) -> Value:
