@@ -2,6 +2,7 @@
 
 from amaranth import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from rtl.common.once import EmitOnce
@@ -98,16 +99,11 @@ class ReturnBuffer(EmitOnce):
         ]
         m.d.sync += fetched.eq(fetch | (fetched & ~self.atoms.ready))
 
-        # Slots behind the heads of the lanes that have their data.
-        arrived = Signal(slots)
-
-        def one(valid, slot):
-            # Not a shifted `valid`: to a simulator, 0 shifted by what is undefined is undefined.
-            return Mux(valid, 1 << slot, 0)[:slots]
-
-        m.d.sync += arrived.eq(
-            (arrived | one(self.returned, self.returned_slot) | one(push & self.whole, self.slot)) & ~one(fetch, fetch_slot)
-        )
+        # Slots behind the heads of the lanes that have their data. A slot is marked anew when it is handed out, whatever it was left with.
+        m.submodules.arrived = arrived = Memory(shape=1, depth=slots, init=[])
+        for here, there, now in ((self.returned, self.returned_slot, 1), (push, self.slot, self.whole)):
+            port = arrived.write_port()
+            m.d.comb += [port.en.eq(here), port.addr.eq(there), port.data.eq(now)]
 
         lanes = [Lane(slots) for _ in range(self.lanes)]
         choice = self._choose(m, lanes, fetch, fetched, part.more)
@@ -115,7 +111,9 @@ class ReturnBuffer(EmitOnce):
         load, load_lane, load_strand = Signal(), Signal(self.lanes), Signal()
         more, strand = Signal(), Signal()
         m.d.sync += [load.eq(fetch & more), load_lane.eq(choice), load_strand.eq(strand)]
-        link_here = arrived.bit_select(link, 1) | (self.returned & (self.returned_slot == link))
+        linked = arrived.read_port(domain="comb")
+        m.d.comb += linked.addr.eq(link)
+        link_here = linked.data | (self.returned & (self.returned_slot == link))
         for number, lane in enumerate(lanes):
             m.submodules[f"lane{number}"] = lane
             m.d.comb += [
