@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 
 import pytest
 
@@ -22,6 +23,10 @@ def pytest_configure(config):
     if unknown:
         raise pytest.UsageError(f"--sim: {unknown[0]!r} is not one of {', '.join(SIMULATORS)}")
     os.environ["MINIGCU_BUILD"] = str(build_folder())
+    # Compiled modules go to the build folder even where the environment keeps Python from writing them beside the sources: every simulator
+    # and every `gcu` that a test starts is a new Python.
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(build_folder() / "pycache")
+    os.environ.update(PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=sys.pycache_prefix)
 
 
 def pytest_generate_tests(metafunc):

