@@ -23,6 +23,7 @@ from amaranth.lib import wiring
 
 from sim.tools import build_folder, fst_possible, make_overrides, verilator_environment
 from sim.verilog.emit import Emission, emit
+from verif.common.fault import Fault
 from verif.common.verilated import make_variables
 
 __all__ = ["SIMULATORS", "Bench", "BenchFailure"]
@@ -31,6 +32,9 @@ SIMULATORS = ("icarus", "verilator")
 
 #: Seconds that a build or a simulation may take.
 TIME_LIMIT = 900
+
+#: Clock from which on a broken design gives wrong outputs.
+_BROKEN_AFTER = 50
 
 
 class BenchFailure(AssertionError):
@@ -79,15 +83,19 @@ class Verilator(_Limited, cocotb_tools.runner.Verilator):
 class Bench:
     """Runs testbenches on one simulator.
 
-    `seed` decides everything random in a run. `replay` is the command line that runs the calling test again.
+    `seed` decides everything random in a run. `replay` is the command line that runs the calling test again. A `broken` one inverts a
+    bit of every output of each design some time after the reset, to show what a failure looks like.
     """
 
     simulator: str
     seed: int
     waves: bool = False
     replay: str = ""
+    broken: bool = False
     #: (tests, failures) of the last run.
     last: tuple[int, int] = field(default=(0, 0), init=False)
+    #: Folders of all runs so far.
+    folders: list[str] = field(default_factory=list, init=False)
 
     def run(
         self,
@@ -107,12 +115,15 @@ class Bench:
         at least one test must fail: that is how a deliberate fault shows that a testbench can go red.
         Raises :class:`BenchFailure`.
         """
+        if self.broken:
+            component = Fault(component, None, after=_BROKEN_AFTER)
         emission = emit(component, "dut")
         build = self._build(emission, [Path(source).resolve() for source in sources], parameters or {})
         label = re.sub(r"\W+", "_", os.environ.get("PYTEST_CURRENT_TEST", tests).split(" (")[0].split("/")[-1])
         run = build_folder() / "tests" / f"{label}_{self.seed}"
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir(parents=True)
+        self.folders.append(str(run))
         runner = self._runner()
         results = run / "results.xml"
         env = {
@@ -153,7 +164,8 @@ class Bench:
 
     def _story(self, log: Path, what: str) -> str:
         tail = log.read_text(errors="replace").splitlines()[-40:] if log.exists() else []
-        return "\n".join([f"{self.simulator}, seed {self.seed}: {what}", *tail, f"log: {log}", f"replay: {self.replay}"])
+        waves = [f"waves: {path}" for path in sorted(log.parent.glob("*")) if path.suffix in (".fst", ".vcd")]
+        return "\n".join([f"{self.simulator}, seed {self.seed}: {what}", *tail, f"log: {log}", *waves, f"replay: {self.replay}"])
 
     def _runner(self):
         return Icarus() if self.simulator == "icarus" else Verilator()
