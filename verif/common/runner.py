@@ -22,7 +22,8 @@ import cocotb_tools.runner
 from amaranth.lib import wiring
 
 from sim.tools import build_folder, fst_possible, make_overrides, verilator_environment
-from sim.verilog.emit import Emission, emit
+from sim.verilog.emit import Emission
+from verif.common.emission import emission
 from verif.common.fault import Fault
 from verif.common.verilated import make_variables
 
@@ -117,8 +118,8 @@ class Bench:
         """
         if self.broken:
             component = Fault(component, None, after=_BROKEN_AFTER)
-        emission = emit(component, "dut")
-        build = self._build(emission, [Path(source).resolve() for source in sources], parameters or {})
+        made = emission(component, "dut")
+        build = self._build(made, [Path(source).resolve() for source in sources], parameters or {})
         label = re.sub(r"\W+", "_", os.environ.get("PYTEST_CURRENT_TEST", tests).split(" (")[0].split("/")[-1])
         run = build_folder() / "tests" / f"{label}_{self.seed}"
         shutil.rmtree(run, ignore_errors=True)
@@ -128,7 +129,7 @@ class Bench:
         results = run / "results.xml"
         env = {
             "MINIGCU_PARAMS": json.dumps(params or {}),
-            "MINIGCU_INPUTS": json.dumps([port.name for port in emission.ports if port.direction == "input"]),
+            "MINIGCU_INPUTS": json.dumps([port.name for port in made.ports if port.direction == "input"]),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "COCOTB_ANSI_OUTPUT": "0",
             "PYTHONWARNINGS": "ignore::DeprecationWarning",
@@ -170,8 +171,8 @@ class Bench:
     def _runner(self):
         return Icarus() if self.simulator == "icarus" else Verilator()
 
-    def _build(self, emission: Emission, sources: list[Path], parameters: dict) -> Path:
-        sha = hashlib.sha256(emission.digest.encode())
+    def _build(self, made: Emission, sources: list[Path], parameters: dict) -> Path:
+        sha = hashlib.sha256(made.digest.encode())
         for source in sources:
             sha.update(source.read_bytes())
         sha.update(json.dumps([self.simulator, self.waves, parameters], sort_keys=True).encode())
@@ -181,19 +182,19 @@ class Bench:
         with build.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (build / "complete").exists():
-                self._make(build, emission, sources, parameters)
+                self._make(build, made, sources, parameters)
         return build
 
-    def _make(self, build: Path, emission: Emission, sources: list[Path], parameters: dict):
+    def _make(self, build: Path, made: Emission, sources: list[Path], parameters: dict):
         shutil.rmtree(build, ignore_errors=True)
         build.mkdir(parents=True)
         design = build / "dut.sv"
-        design.write_text(emission.text)
+        design.write_text(made.text)
         arguments: list[str] = []
         if self.simulator == "verilator":
             waivers = Path(__file__).parents[2] / "sim" / "verilog" / "waivers.vlt"
             public = build / "public.vlt"
-            names = ["clk", "rst", *(port.name for port in emission.ports)]
+            names = ["clk", "rst", *(port.name for port in made.ports)]
             public.write_text("`verilator_config\n" + "".join(f'public_flat_rw -module "dut" -var "{name}"\n' for name in names))
             arguments = ["-Wall", str(waivers), str(public), "-O3", "--no-timing"]
             if self.waves:
