@@ -19,11 +19,13 @@ _FOLDERS = ("rtl", "sim", "compiler", "verif", "gcu")
 class Job:
     """A piece of work for one worker: plain data.
 
-    `cost` are the seconds that it will take, as far as known; `limit` those that it may. `digest` names the sources it is meant for.
+    `function` ("module:name") is called with `argument` in a process of its own; both and the result are data that JSON can hold. `cost`
+    are the seconds that it will take, as far as known; `limit` those that it may. `digest` names the sources it is meant for.
     """
 
     name: str
     kind: str
+    function: str
     argument: dict
     cost: float
     limit: float
@@ -41,11 +43,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of jobs: where its function is ("module:name", called with :attr:`Job.argument` in a process of its own), and what makes a
-    table of outcomes from the results."""
+    """One kind of jobs: what makes rows of the report from a job's argument and its answer."""
 
-    function: str
-    #: (argument, answer) to the rows of the report.
     rows: Callable[[dict, Answer], list]
 
 
@@ -72,11 +71,9 @@ def perform(job: Job) -> Answer:
     """Runs a job on this machine; what dask calls on a worker."""
     if job.digest != source_digest():
         return Answer(None, f"its sources are not these of the command: {_ROOT}", foreign=True)
-    import gcu.regress.tests  # noqa: F401 - registers its kind
-
     if not hasattr(_local, "nursery"):
         _local.nursery = Nursery()
     try:
-        return Answer(_local.nursery.run(KINDS[job.kind].function, job.argument, job.limit))
+        return Answer(_local.nursery.run(job.function, job.argument, job.limit))
     except (Expired, RuntimeError) as error:
         return Answer(None, str(error))

@@ -50,7 +50,8 @@ def jobs(cases: Iterable[Case], seconds: dict[str, float], simulators: list[str]
     for parts in groups.values():
         for part in parts:
             argument = {"cases": [vars(case) for case in part], "simulators": simulators, "long": long, "fault": fault}
-            made.append(Job(part[0].nodeid, "tests", argument, sum(map(cost, part)), _LIMIT * len(part), source_digest()))
+            name, seconds_of_all = part[0].nodeid, sum(map(cost, part))
+            made.append(Job(name, "tests", "gcu.regress.tests:run", argument, seconds_of_all, _LIMIT * len(part), source_digest()))
     return sorted(made, key=lambda job: -job.cost)
 
 
@@ -87,4 +88,4 @@ def _rows(argument: dict, answer: Answer) -> list[Result]:
     return made
 
 
-KINDS["tests"] = Kind("gcu.regress.tests:run", _rows)
+KINDS["tests"] = Kind(_rows)

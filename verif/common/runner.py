@@ -127,6 +127,8 @@ class Bench:
         self.folders.append(str(run))
         runner = self._runner()
         results = run / "results.xml"
+        # By itself Icarus writes to the folder of the build, which runs share.
+        place = [f"+dumpfile_path={run / 'dump.fst'}"] if self.waves and self.simulator == "icarus" else []
         env = {
             "MINIGCU_PARAMS": json.dumps(params or {}),
             "MINIGCU_INPUTS": json.dumps([port.name for port in made.ports if port.direction == "input"]),
@@ -140,7 +142,7 @@ class Bench:
             runner.test(
                 test_module=tests, hdl_toplevel="dut", hdl_toplevel_lang="verilog", build_dir=build, test_dir=run,
                 seed=self.seed, testcase=testcase, extra_env=env, waves=self.waves, results_xml=str(results),
-                log_file=run / "log.txt", plusargs=list(plusargs), timescale=None,
+                log_file=run / "log.txt", plusargs=[*plusargs, *place], timescale=None,
             )
         except (RuntimeError, SystemExit, subprocess.TimeoutExpired) as error:
             trouble = f"{type(error).__name__}: {error}"
