@@ -8,18 +8,20 @@ import enum
 import fcntl
 import hashlib
 import json
+import re
 import types
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from amaranth.hdl import Signal
+from amaranth.hdl import ClockSignal, Instance, ResetSignal, Signal
 from amaranth.lib import wiring
 
 from sim.tools import build_folder
 from sim.verilog import cache as emissions
-from sim.verilog.emit import Emission, Port, emit
+from sim.verilog.emit import Emission, Port, emit, ports_of
+from verif.common.fault import Fault
 
 __all__ = ["describe", "emission"]
 
@@ -142,8 +144,33 @@ def _sources() -> str:
     return sha.hexdigest()
 
 
+class _Emitted(wiring.Component):
+    """An instance of a component that is emitted already, with the ports of `component`."""
+
+    def __init__(self, component: wiring.Component, made: Emission):
+        self._made = made
+        super().__init__(component.signature)
+
+    def elaborate(self, platform):
+        header = self._made.text[self._made.text.index(f"module {self._made.top}("):].partition(";")[0]
+        names = re.findall(r"\w+", header.partition("(")[2])
+        # A design without registers has no clock.
+        implicit = {f"i_{name}": signal for name, signal in (("clk", ClockSignal()), ("rst", ResetSignal())) if name in names}
+        ports = {f"{direction}_{name}": value for name, direction, value in ports_of(self) if name in names}
+        return Instance(self._made.top, **ports, **implicit)
+
+
+def _faulty(component: Fault, top: str) -> Emission:
+    """A fault around a design whose text is there: the design is not elaborated again, but instantiated."""
+    inside = emission(component.inner, f"{top}_inside")
+    outside = emit(component.around(_Emitted(component.inner, inside)), top)
+    return Emission(top, outside.text + inside.text, outside.ports)
+
+
 def emission(component: wiring.Component, top: str) -> Emission:
     """:func:`sim.verilog.emit.emit`, from the build folder where an equal component was emitted before."""
+    if isinstance(component, Fault):
+        return _faulty(component, top)
     description = describe(component)
     if description is None:
         return emit(component, top)
