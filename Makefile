@@ -9,10 +9,10 @@ demo: setup
 	@.venv/bin/gcu run digits --waves
 
 test: setup lint
-	@.venv/bin/python -m pytest -q -n 2
+	@.venv/bin/gcu regress
 
 test-long: setup lint
-	@.venv/bin/python -m pytest -q -n 2 --long
+	@.venv/bin/gcu regress --long
 
 lint: setup
 	@.venv/bin/ruff check --quiet .

@@ -1,6 +1,7 @@
 """The command line. Exit status: 0 good, 1 a check failed, 2 bad input; the last two with one line that says what."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -244,6 +245,32 @@ def bench(
     from gcu.bench import bench as command
 
     command(only, chosen, liberty=liberty, traces=traces, long=long, json_to=json_to)
+
+
+@app.command()
+def regress(
+    sim: Annotated[str, typer.Option("--sim", help="Simulators of the testbenches: icarus, verilator, separated by commas.")]
+    = "icarus,verilator",
+    block: Annotated[str | None, typer.Option("--block", metavar="BLOCK,...", help="Folders of verif/; all without it.")] = None,
+    keyword: Annotated[str | None, typer.Option("-k", metavar="EXPRESSION", help="Tests by name, as pytest's -k.")] = None,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Seeds of each test that has one.")] = 1,
+    long: Annotated[bool, typer.Option("--long", help="Also the long tier.")] = False,
+    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Local processes; one a core without it.")] = None,
+    scheduler: Annotated[str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A dask scheduler's, tcp://HOST:PORT.")] = None,
+    fault: Annotated[str | None, typer.Option("--break", metavar="TEXT", help="Break the designs of testbenches named so.")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Show the test database, and run nothing.")] = False,
+    folder: Annotated[Path, typer.Option("-o", metavar="DIR", help="Where reports and history go.")] = Path("build/regress"),
+    json_to: Json = None,
+):
+    """Run the tests on local cores or a dask cluster; JUnit XML and an HTML report."""
+    from gcu.regress.command import Selection
+    from gcu.regress.command import regress as command
+
+    selection = Selection(sim.split(","), block.split(",") if block else [], keyword, seeds, long, fault)
+    command(
+        selection, workers=workers, scheduler=scheduler, folder=folder, json_to=json_to, listing=listing,
+        command=shlex.join(["gcu", *sys.argv[1:]]),
+    )
 
 
 def main():

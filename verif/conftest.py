@@ -1,11 +1,14 @@
 """Options and fixtures of the whole test suite."""
 
 import os
-import re
+import sys
+from pathlib import Path
 
 import pytest
 
 from sim.tools import build_folder
+from verif import database
+from verif.common import measure
 from verif.common.runner import SIMULATORS, Bench
 
 
@@ -13,8 +16,11 @@ def pytest_addoption(parser):
     group = parser.getgroup("minigcu")
     group.addoption("--sim", default=",".join(SIMULATORS), help="simulators of the testbenches, separated by commas")
     group.addoption("--seed", type=int, default=None, help="seed of everything random (default: by test name, the same in every run)")
+    group.addoption("--round", type=int, default=0, help="another seed for each test: the N-th after the one by its name")
     group.addoption("--waves", action="store_true", help="record waveforms of the testbenches")
     group.addoption("--long", action="store_true", help="also run the long tier")
+    group.addoption("--break", dest="fault", metavar="TEXT", help="break the design of each testbench whose name has TEXT, on purpose")
+    group.addoption("--database", metavar="FILE", help="write the test database, a line of JSON for each collected test")
 
 
 def pytest_configure(config):
@@ -22,6 +28,10 @@ def pytest_configure(config):
     if unknown:
         raise pytest.UsageError(f"--sim: {unknown[0]!r} is not one of {', '.join(SIMULATORS)}")
     os.environ["MINIGCU_BUILD"] = str(build_folder())
+    # Compiled modules go to the build folder even where the environment keeps Python from writing them beside the sources: every simulator
+    # and every `gcu` that a test starts is a new Python.
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(build_folder() / "pycache")
+    os.environ.update(PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=sys.pycache_prefix)
 
 
 def pytest_generate_tests(metafunc):
@@ -37,27 +47,37 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(skip)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    measure.take()
+    try:
+        return (yield)
+    finally:
+        if rows := measure.take():
+            item.user_properties.append((measure.MEASUREMENTS, rows))
+
+
+def pytest_collection_finish(session):
+    if session.config.getoption("--database"):
+        database.save(session.items, Path(session.config.getoption("--database")))
+
+
 @pytest.fixture
 def seed(request) -> int:
-    """Seed of this test: `--seed`, else one that only its name decides."""
+    """Seed of this test: `--seed`, else one that its name and `--round` decide."""
     given = request.config.getoption("--seed")
-    return given if given is not None else 1 + sum(request.node.name.encode()) % 9973
+    return given if given is not None else database.default_seed(request.node.name, request.config.getoption("--round"))
 
 
 @pytest.fixture
 def bench(request, simulator, seed) -> Bench:
     """Runs testbenches on the simulator of this test."""
-    name = re.sub(r"^.*/(?=verif/)", "", request.node.nodeid)
-    replay = f".venv/bin/pytest '{name}' --sim {simulator} --seed {seed} --waves"
-    return Bench(simulator, seed, request.config.getoption("--waves"), replay)
-
-
-def _row(nodeid: str) -> tuple[str, str]:
-    """(block, simulator) of a test: its folder, and the simulator in its parameters, or python."""
-    parts = nodeid.split("::")[0].split("/")
-    block = parts[parts.index("verif") + 1] if "verif" in parts[:-2] else parts[-1].removesuffix(".py")
-    parameters = nodeid.partition("[")[2]
-    return block, next((name for name in SIMULATORS if name in re.split(r"[^a-z]", parameters)), "python")
+    fault = request.config.getoption("fault")
+    replay = database.replay(request.node.nodeid, simulator, seed, long="long" in request.keywords, fault=fault)
+    runs = Bench(simulator, seed, request.config.getoption("--waves"), replay, broken=bool(fault) and fault in request.node.nodeid)
+    # What the report looks into.
+    request.node.user_properties.append(("runs", runs.folders))
+    return runs
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -67,7 +87,8 @@ def pytest_terminal_summary(terminalreporter):
         for report in terminalreporter.stats.get(outcome, []):
             if outcome == "passed" and report.when != "call":
                 continue
-            row = rows.setdefault(_row(report.nodeid), {"passed": 0, "failed": 0, "error": 0, "skipped": 0, "seconds": 0.0})
+            key = database.block_of(report.nodeid), database.simulator_of(report.nodeid)
+            row = rows.setdefault(key, {"passed": 0, "failed": 0, "error": 0, "skipped": 0, "seconds": 0.0})
             row[outcome] += 1
             row["seconds"] += getattr(report, "duration", 0.0)  # a module that fails to load took no time
     if not rows:

@@ -5,11 +5,13 @@ Yosys with passes that leave only `assign` and `always_ff`. Repeated blocks (:cl
 (:mod:`rtl.common.sram`) become modules of their own. The text holds no path and no time, so two emissions give the same bytes.
 """
 
+import gc
 import hashlib
 import re
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -148,11 +150,23 @@ class _Platform:
         return self._instance(name, component, {"i_clk": ClockSignal()})
 
 
+@contextmanager
+def _rare_collections():
+    """Elaboration makes millions of objects and drops few: looking for garbage as often as usual takes a third of its time."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def emit(component: wiring.Component, top: str) -> Emission:
     """Elaborates `component` as module `top`, with `clk` and `rst` besides its own ports."""
     platform = _Platform()
-    # As a top, a block that is otherwise emitted once has nobody to instantiate it.
-    design = _rtlil(_Body(component) if isinstance(component, EmitOnce) else component, top, platform)
+    with _rare_collections():
+        # As a top, a block that is otherwise emitted once has nobody to instantiate it.
+        design = _rtlil(_Body(component) if isinstance(component, EmitOnce) else component, top, platform)
     blocks = [text for _, text in platform.modules.values()]
     text = _verilog("\n".join([design, *blocks]), top)
     text += "".join(platform.srams[name] for name in sorted(platform.srams))

@@ -78,6 +78,11 @@ class Report:
                 for point in group:
                     self.points[point.tag] = {bin.attrib["bin"]: int(bin.attrib["hits"]) for bin in point}
 
+    @staticmethod
+    def blocks(file: Path) -> list[str]:
+        """Blocks that have points in an export."""
+        return [group.tag for group in ElementTree.parse(file).getroot() if len(group)]
+
     def holes(self, point: str) -> list[str]:
         return [bin for bin, hits in self.points[point].items() if not hits]
 

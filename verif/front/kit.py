@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 
 from gcu.cli import main
+from verif.common.measure import measure
 
 __all__ = ["Answer", "gcu"]
 
@@ -34,7 +35,20 @@ def gcu(*arguments: object) -> Answer:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main()
     except SystemExit as end:
-        return Answer(end.code, out.getvalue(), err.getvalue())
+        answer = Answer(end.code, out.getvalue(), err.getvalue())
+        _measure(sys.argv[1:], answer)
+        return answer
     finally:
         sys.argv = before
     raise AssertionError("main() returned without an exit status")
+
+
+def _measure(words: list[str], answer: Answer):
+    """What `gcu run` and `gcu gemm` say of the engines on the RTL goes to the report of the regressions."""
+    if answer.status != 0 or words[0] not in ("run", "gemm") or not answer.out.startswith("{"):
+        return
+    report = answer.json
+    names = words[1:2] if words[0] == "run" else [*words[1:4], report["dtype"], report["memory"]]
+    for engine, causes in report.get("stalls", {}).items():
+        peak = report.get("utilisation") if engine == "tensor" else None
+        measure(" ".join([words[0], *(name.split("/")[-1] for name in names)]), report["config"], engine, causes, utilisation=peak)

@@ -98,7 +98,7 @@ def test_product_through_memory(tmp_path):
     assert report["bit_exact"] is True and report["dram"]["verilator.0"]["refreshes"] >= 0
 
 
-@pytest.mark.parametrize("port", ["memory__0__wdata", "memory__0__araddr"])
+@pytest.mark.parametrize("port", ["memory__0__wdata", pytest.param("memory__0__araddr", marks=pytest.mark.long)])
 def test_broken_chip_is_noticed(port, monkeypatch):
     """One inverted bit on the way to memory: of the data written, or of the addresses read."""
     monkeypatch.setattr("sim.bench.bench.Compute", lambda config: Fault(Compute(config), port, 12))

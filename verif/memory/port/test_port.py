@@ -1,6 +1,7 @@
 """Ports and arbiter on both simulators."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -80,14 +81,14 @@ def test_coverage_long(bench, tmp_path):
 @pytest.mark.parametrize("system, testcase, reason", [
     # A read's slot is that of another; a byte is not written; responses before their writes are ordered; a bad word is not reported.
     (lambda: Fault(MemoryFront(TINY, 2, ID_BITS), "requests__payload", SLOT_BIT, after=200), "calm", None),
-    (lambda: Fault(MemoryFront(TINY, 2, ID_BITS), "requests__payload", STROBE_BIT, after=200), "calm", "allowed are"),
+    (lambda: Fault(MemoryFront(TINY, 2, ID_BITS), "requests__payload", STROBE_BIT, after=200), "calm", "allowed are|service changed"),
     (lambda: ParkedWrites(MemoryFront(TINY, 2, ID_BITS)), "read_after_write", "allowed are"),
     (lambda: Altered(MemoryFront(TINY, 2, ID_BITS), "returned", lambda atom: atom & ~(15 << BAD_BIT)), "calm", "read answered by"),
 ], ids=["slot", "strobe", "early response", "bad word"])
 def test_fault(request, bench, system, testcase, reason):
     long_on_verilator(request, bench)
     folder = run(bench, testcase=testcase, system=system(), clocks=300, expect_failure=True)
-    assert reason is None or reason in (folder / "log.txt").read_text()
+    assert reason is None or re.search(reason, (folder / "log.txt").read_text())
 
 
 @pytest.mark.parametrize("build, message", [

@@ -1,0 +1,105 @@
+"""Workers for jobs: local processes or a dask cluster. Answers stream in; what a lost worker had is run again by another."""
+
+import queue
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dask
+from distributed import Client, Future, LocalCluster
+
+from gcu.errors import BadInput, CheckFailed
+from gcu.regress.kinds import Answer, Job, perform
+
+__all__ = ["Workers", "connect"]
+
+#: Seconds to reach a scheduler, and to wait for a worker where there is none.
+_CONNECT, _NO_WORKER = 20.0, 60.0
+#: Workers that a job may take down before it counts as failed itself.
+_LOSSES = 3
+
+
+@dataclass
+class Workers:
+    """Connection to a scheduler. `lost` counts the workers that went while jobs ran."""
+
+    client: Client
+    lost: int = 0
+
+    @property
+    def count(self) -> int:
+        """Jobs that can run at the same time."""
+        return sum(worker["nthreads"] for worker in self._workers().values())
+
+    def _workers(self) -> dict:
+        return self.client.scheduler_info(n_workers=-1)["workers"]
+
+    def perform(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Answer] | None]:
+        """Runs all jobs, first ones first; yields each with its answer as it ends, and None at least every second.
+
+        Raises :class:`CheckFailed` if the scheduler is lost, or if there is no worker for a while.
+        """
+        done: queue.Queue[tuple[Job, Future]] = queue.Queue()
+        futures = []
+        for number, job in enumerate(jobs):
+            future = self.client.submit(perform, job, key=f"{job.kind}-{number}-{job.name}", priority=-number, pure=False)
+            future.add_done_callback(lambda future, job=job: done.put((job, future)))
+            futures.append(future)
+        open_jobs, known, alone_since = len(jobs), set(self._workers()), None
+        try:
+            while open_jobs:
+                try:
+                    job, future = done.get(timeout=1)
+                except queue.Empty:
+                    yield None
+                else:
+                    open_jobs -= 1
+                    yield job, _answer(future)
+                if self.client.status != "running":
+                    raise CheckFailed(f"the scheduler is lost, with {open_jobs} jobs open")
+                present = set(self._workers())
+                self.lost += len(known - present)
+                known = present
+                alone_since = None if present else (alone_since or time.monotonic())
+                if alone_since and time.monotonic() - alone_since > _NO_WORKER:
+                    raise CheckFailed(f"no worker for {_NO_WORKER:.0f} s, with {open_jobs} jobs open")
+        finally:
+            self.client.cancel(futures, force=True)
+
+
+def _answer(future: Future) -> Answer:
+    if future.status == "finished":
+        return future.result()
+    if future.status == "cancelled":
+        return Answer(None, "cancelled by the scheduler")
+    error = future.exception()
+    if type(error).__name__ == "KilledWorker":
+        return Answer(None, f"{_LOSSES} workers in turn were lost while they ran it")
+    return Answer(None, f"{type(error).__name__}: {error}", foreign=isinstance(error, ImportError))
+
+
+@contextmanager
+def connect(scheduler: str | None, workers: int) -> Iterator[Workers]:
+    """A cluster: that of `scheduler`, or `workers` processes of this machine. Raises :class:`BadInput` if there is none at the address."""
+    with dask.config.set({
+        "distributed.scheduler.allowed-failures": _LOSSES, "distributed.comm.timeouts.connect": _CONNECT,
+        "distributed.logging.distributed": "error", "distributed.admin.tick.limit": "1h",
+    }):
+        if scheduler is None:
+            with LocalCluster(
+                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0, host="127.0.0.1",
+            ) as cluster, Client(cluster) as client:
+                yield Workers(client)
+            return
+        try:
+            client = Client(scheduler, timeout=_CONNECT)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise BadInput(f"--scheduler {scheduler}: no scheduler answers ({reason}); '.venv/bin/dask scheduler' starts one") from None
+        with client:
+            try:
+                client.wait_for_workers(1, timeout=_NO_WORKER)
+            except TimeoutError:
+                raise BadInput(f"--scheduler {scheduler}: it has no worker; start some by '.venv/bin/dask worker {scheduler}'") from None
+            yield Workers(client)

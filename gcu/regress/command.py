@@ -1,0 +1,127 @@
+"""`gcu regress`: collects the cases, gives them to workers, shows what comes in, and writes the reports."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gcu.errors import BadInput, CheckFailed
+from gcu.output import check_writable, console, progress, table, write_json
+from gcu.regress.cluster import connect
+from gcu.regress.collect import collect
+from gcu.regress.history import History
+from gcu.regress.junit import write_junit
+from gcu.regress.kinds import KINDS
+from gcu.regress.report import write_report
+from gcu.regress.summary import coverage, measurements, summary
+from gcu.regress.tests import Result, jobs
+from sim.tools import build_folder
+from verif.database import Case, replay
+
+__all__ = ["Selection", "regress"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which cases run. No `blocks` means all; `fault`: part of the name of the testbenches whose designs are broken on purpose."""
+
+    simulators: Sequence[str]
+    blocks: Sequence[str]
+    keyword: str | None
+    seeds: int
+    long: bool
+    fault: str | None
+
+
+def regress(
+    selection: Selection, *, workers: int | None, scheduler: str | None, folder: Path, json_to: str | None, listing: bool, command: str,
+):
+    """Runs the regression. Raises :class:`CheckFailed` if a test failed, :class:`BadInput` for a selection or address that can't work."""
+    if selection.seeds < 1:
+        raise BadInput(f"--seeds {selection.seeds}: at least 1")
+    if workers is not None and workers < 1:
+        raise BadInput(f"--workers {workers}: at least 1")
+    if workers is not None and scheduler is not None:
+        raise BadInput("--workers starts workers here, --scheduler takes those of a cluster; give one of them")
+    check_writable("--json", json_to)
+    check_writable("-o", folder, folder=True)
+    os.environ["MINIGCU_BUILD"] = str(build_folder())
+    cases = collect(
+        selection.simulators, blocks=selection.blocks, keyword=selection.keyword, long=selection.long, seeds=selection.seeds,
+    )
+    if selection.fault and not any(selection.fault in case.nodeid and case.simulator != "python" for case in cases):
+        raise BadInput(f"--break: no testbench of this run has {selection.fault!r} in its name; --list shows them")
+    if listing:
+        _list(cases, json_to)
+        return
+    began, start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    history = History(folder)
+    results, count, lost = _run(cases, selection, history, workers=workers, scheduler=scheduler, json_to=json_to)
+    reports = coverage(results, folder / "coverage")
+    run = summary(
+        results, reports, command=command, began=began, wall=time.monotonic() - start, workers=count, lost=lost,
+    )
+    history.add(run)
+    replays = {result.case: _replay(result.case, selection) for result in results}
+    write_junit(results, replays, folder / "junit.xml")
+    page = write_report(folder / "index.html", run, results, replays, reports, measurements(results), history.runs)
+    _show(run, reports, page, json_to)
+    write_json({
+        **run, "report": str(page), "junit": str(folder / "junit.xml"), "measurements": measurements(results),
+        "failures": [
+            {"test": result.case.nodeid, "seed": result.case.seed, "replay": replays[result.case], "story": result.story}
+            for result in results if result.outcome == "failed"
+        ],
+    }, json_to)
+    if failed := run["failed"]:
+        raise CheckFailed(f"{failed} of {len(results)} tests; {page} has their stories")
+
+
+def _replay(case: Case, selection: Selection) -> str:
+    fault = selection.fault if selection.fault and selection.fault in case.nodeid else None
+    return replay(case.nodeid, case.simulator, case.seed, long=case.tier == "long", fault=fault)
+
+
+def _run(cases: list[Case], selection: Selection, history: History, *, workers: int | None, scheduler: str | None, json_to: str | None):
+    """The results, how many jobs ran at the same time, and how many workers were lost; shows failures as they come in."""
+    out = console(json_to)
+    work = jobs(cases, history.seconds(), list(selection.simulators), long=selection.long, fault=selection.fault)
+    local = workers or len(os.sched_getaffinity(0))
+    results: list[Result] = []
+    with connect(scheduler, min(local, len(work))) as cluster, progress("tests", len(cases)) as update:
+        count = cluster.count
+        out.print(f"{len(cases)} tests in {len(work)} jobs, {count} at a time" + (f", on {scheduler}" if scheduler else ""))
+        for pair in cluster.perform(work):
+            if pair is not None:
+                job, answer = pair
+                if answer.foreign:
+                    raise BadInput(f"a worker can't run these tests ({answer.error}); start it from the same checkout")
+                rows = KINDS[job.kind].rows(job.argument, answer)
+                results.extend(rows)
+                for case in (result.case for result in rows if result.outcome == "failed"):
+                    out.print(f"FAILED {case.nodeid}, seed {case.seed}\n  {_replay(case, selection)}", markup=False)
+            update(len(results))
+        lost = cluster.lost
+    order = {case: number for number, case in enumerate(cases)}
+    return sorted(results, key=lambda result: order[result.case]), count, lost
+
+
+def _list(cases: list[Case], json_to: str | None):
+    rows = [[case.block, case.test, case.configuration, case.simulator, case.seed, case.tier] for case in cases]
+    console(json_to).print(table("", ["block", "test", "configuration", "simulator", "seed", "tier"], rows, left=6))
+    write_json({"cases": [vars(case) for case in cases]}, json_to)
+
+
+def _show(run: dict, reports: list, page: Path, json_to: str | None):
+    out = console(json_to)
+    rows = [list(row.values()) for row in run["blocks"]]
+    rows.append(["all", "", run["passed"], run["failed"], run["skipped"], round(sum(row["seconds"] for row in run["blocks"]), 1)])
+    out.print(table("", ["block", "simulator", "passed", "failed", "skipped", "seconds"], rows, left=2))
+    for report in reports:
+        out.print(f"functional coverage of {report.block}: {report.share():.1%} of {sum(map(len, report.points.values()))} bins")
+    lost = f", {run['lost_workers']} lost on the way" if run["lost_workers"] else ""
+    out.print(f"{run['wall_seconds']:.0f} s on {run['workers']} workers{lost}; report: {page}")
+
+

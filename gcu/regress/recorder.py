@@ -1,0 +1,46 @@
+"""A pytest plugin that keeps what the report needs of each test, as plain data that travels from a worker to the command."""
+
+from pathlib import Path
+
+from verif.common.coverage import FILE
+from verif.common.measure import MEASUREMENTS
+
+__all__ = ["Recorder"]
+
+#: Characters of a failure's story, and of what a test printed, that are kept: the end says what happened.
+_KEPT = 20_000
+
+
+class Recorder:
+    """Records outcomes by the name of the test.
+
+    An outcome has `outcome` ("passed", "failed", "skipped"; an error of set-up or tear-down is "failed"), `seconds`, `story` (why it
+    failed or was skipped), `coverage` (exports of cocotb-coverage, XML) and `measurements` (:mod:`verif.common.measure`).
+    """
+
+    def __init__(self):
+        self.outcomes: dict[str, dict] = {}
+
+    def pytest_runtest_logreport(self, report):
+        row = self.outcomes.setdefault(
+            report.nodeid, {"outcome": "passed", "seconds": 0.0, "story": "", "coverage": [], "measurements": []}
+        )
+        row["seconds"] += report.duration
+        if report.failed:
+            row["outcome"] = "failed"
+            row["story"] = (row["story"] + report.longreprtext)[-_KEPT:]
+        elif report.skipped and row["outcome"] == "passed":
+            row["outcome"] = "skipped"
+            row["story"] = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+        if report.when == "call":
+            properties = dict(report.user_properties)
+            files = [Path(folder) / FILE for folder in properties.get("runs", [])]
+            row["coverage"] = [file.read_text() for file in files if file.exists()]
+            row["measurements"] = properties.get(MEASUREMENTS, [])
+
+    def pytest_collectreport(self, report):
+        """A module that can't be loaded fails all of its tests."""
+        if report.failed:
+            self.outcomes[report.nodeid] = {
+                "outcome": "failed", "seconds": 0.0, "story": report.longreprtext[-_KEPT:], "coverage": [], "measurements": [],
+            }
