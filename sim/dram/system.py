@@ -69,4 +69,4 @@ class DramSystem(wiring.Component):
 
 def dram_text(config: ChipConfig) -> str:
     """SystemVerilog of the design, top module :data:`TOP`."""
-    return emitted("dram", config.to_dict(), lambda: emit(DramSystem(config), TOP).text)
+    return emitted("dram", config.to_dict(), lambda: emit(DramSystem(config), TOP, enables=True).text)

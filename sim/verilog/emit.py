@@ -161,14 +161,18 @@ def _rare_collections():
         gc.set_threshold(*before)
 
 
-def emit(component: wiring.Component, top: str) -> Emission:
-    """Elaborates `component` as module `top`, with `clk` and `rst` besides its own ports."""
+def emit(component: wiring.Component, top: str, *, enables: bool = False) -> Emission:
+    """Elaborates `component` as module `top`, with `clk` and `rst` besides its own ports.
+
+    With `enables` a register that keeps its value is written as one with an enable, not as a choice of what it holds. Verilator then
+    passes over what the register would have taken, and gets through a clock faster; names of registers can differ from the design's.
+    """
     platform = _Platform()
     with _rare_collections():
         # As a top, a block that is otherwise emitted once has nobody to instantiate it.
         design = _rtlil(_Body(component) if isinstance(component, EmitOnce) else component, top, platform)
     blocks = [text for _, text in platform.modules.values()]
-    text = _verilog("\n".join([design, *blocks]), top)
+    text = _verilog("\n".join([design, *blocks]), top, "opt_dff; opt_clean; " if enables else "")
     text += "".join(platform.srams[name] for name in sorted(platform.srams))
     ports = tuple(
         Port(name, "input" if direction == "i" else "output", len(value)) for name, direction, value in ports_of(component)
@@ -203,7 +207,7 @@ def _rtlil(component: wiring.Component, name: str, platform: _Platform) -> str:
     return rtlil.convert(Fragment.get(component, platform), name=name, ports=ports, emit_src=False, platform=platform)
 
 
-_PASSES = "proc -norom; pmuxtree; opt_clean; memory_collect; write_verilog -sv -norename -noattr"
+_PASSES = "proc -norom; pmuxtree; opt_clean; {}memory_collect; write_verilog -sv -norename -noattr"
 
 _YOSYS = """
 import sys
@@ -215,14 +219,16 @@ for command in (f"read_rtlil {source}", f"hierarchy -top {top}", *f"{passes} {ta
 """
 
 
-def _verilog(rtlil_text: str, top: str) -> str:
-    """Runs Yosys in a process of its own: its generated names count on from one design to the next, and its errors end a process."""
+def _verilog(rtlil_text: str, top: str, more: str = "") -> str:
+    """Runs Yosys in a process of its own: its generated names count on from one design to the next, and its errors end a process.
+
+    `more`: passes besides those of every design.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "design.il", Path(folder) / "design.sv"
         source.write_text(rtlil_text)
-        run = subprocess.run(
-            [sys.executable, "-c", _YOSYS, str(source), str(target), top, _PASSES], capture_output=True, text=True, check=False,
-        )
+        command = [sys.executable, "-c", _YOSYS, str(source), str(target), top, _PASSES.format(more)]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode or not target.exists():
             raise RuntimeError(f"Yosys could not write {top}: {run.stdout.strip()} {run.stderr.strip()}")
         lines = target.read_text().splitlines()

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from amaranth import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from rtl.config import PRESETS
@@ -49,6 +52,24 @@ def test_behaviour_fault(bench):
         Fault(Mixed(), "sums", 2, after=60), "verif.emitter.emitter_tests", params={"trace": trace(bench.seed)},
         testcase="equals_the_simulator_of_amaranth", expect_failure=True,
     )
+
+
+class Held(wiring.Component):
+    go: In(1)
+    a: In(8)
+    q: Out(8)
+
+    def elaborate(self, platform):
+        m = Module()
+        with m.If(self.go):
+            m.d.sync += self.q.eq(self.a)
+        return m
+
+
+def test_enables_of_registers():
+    """Asked for, what a register would take stands under its enable; else it is a choice that is worked out in every clock."""
+    assert "else if (go) q <= a;" in emit(Held(), "held", enables=True).text
+    assert "if (go)" not in emit(Held(), "held").text
 
 
 def test_repeated_blocks_are_emitted_once():
