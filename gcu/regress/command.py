@@ -1,6 +1,7 @@
 """`gcu regress`: collects the cases, gives them to workers, shows what comes in, and writes the reports."""
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ from sim.tools import build_folder
 from verif.database import Case, replay
 
 __all__ = ["Selection", "regress"]
+
+
+#: Lines of a failure's story that are shown at once; the report has all.
+_REASON = 4
 
 
 @dataclass(frozen=True)
@@ -100,12 +105,20 @@ def _run(cases: list[Case], selection: Selection, history: History, *, workers: 
                     raise BadInput(f"a worker can't run these tests ({answer.error}); start it from the same checkout")
                 rows = KINDS[job.kind].rows(job.argument, answer)
                 results.extend(rows)
-                for case in (result.case for result in rows if result.outcome == "failed"):
-                    out.print(f"FAILED {case.nodeid}, seed {case.seed}\n  {_replay(case, selection)}", markup=False)
+                for result in (result for result in rows if result.outcome == "failed"):
+                    text = [f"FAILED {result.case.nodeid}, seed {result.case.seed}", *_reason(result.story)]
+                    out.print("\n".join([*text, f"  replay: {_replay(result.case, selection)}"]), markup=False)
             update(len(results))
         lost = cluster.lost
     order = {case: number for number, case in enumerate(cases)}
     return sorted(results, key=lambda result: order[result.case]), count, lost
+
+
+def _reason(story: str) -> list[str]:
+    """The lines of a failure's story that say what went wrong: errors that it quotes, else its end."""
+    lines = [line.removeprefix("E").strip() for line in story.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"(\w+\.)*\w*(Error|Failure|Exception|Violation)\b", line)]
+    return [f"  {line[:200]}" for line in (errors or lines)[-_REASON:]]
 
 
 def _list(cases: list[Case], json_to: str | None):
