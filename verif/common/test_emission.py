@@ -75,3 +75,10 @@ def test_kept_text_is_the_emitted_one(tmp_path, monkeypatch):
     assert len(list((tmp_path / "emitted").glob("*.json"))) == 1
     monkeypatch.setattr(emission, "emit", lambda *_: pytest.fail("emitted again"))
     assert emission.emission(Held(1), "dut") == wanted
+
+
+def test_nothing_is_kept_while_a_part_of_the_hardware_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGCU_BUILD", str(tmp_path))
+    monkeypatch.setattr("rtl.memory.schedule.scheduler.WritePool", lambda depth: Held(depth))
+    emission.emission(Held(1), "dut")
+    assert not (tmp_path / "emitted").exists()
