@@ -25,7 +25,8 @@ __all__ = ["DataEngine"]
 #: Blocks that the read side may be ahead of the write side: rows of one beat, for the time to L3 and back.
 BLOCKS = 32
 
-#: Bytes on their way in: what a bus of 16 byte gives in 256 cycles covers the time to L3 and back, some 140 through the fabric and a busy controller.
+#: Bytes on their way in: what a bus of 16 byte gives in 256 cycles covers the time to L3 and back, some 140 cycles through the fabric and
+#: a busy controller.
 ARRIVALS = 4096
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sim.tools import ToolError, build_folder, fst_possible, make_overrides, verilator_environment, verilator_version
+from sim.verilated import shared
 
 __all__ = ["Harness", "build"]
 
@@ -53,14 +54,18 @@ def build(text: str, sources: Sequence[Path] = (), *, top: str = "bench", harnes
          "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--output-split", "20000", "-CFLAGS", "-fPIC", *tracing,
          str(_WAIVERS), str(design), *map(str, sources)], work, env, log,
     )
-    make = ["make", "-j", str(cores), "-f", f"V{top}.mk", *make_overrides(), "OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"]
-    _run([*make, f"libV{top}"], work, env, log)
+    try:
+        library_objects = shared(Path(root), ("fst" if fst else "vcd") if traced else None, ["-O2", "-fPIC"]).objects
+    except RuntimeError as error:
+        raise ToolError(str(error)) from None
+    make = ["make", "-j", str(cores), "-f", f"V{top}.mk", *make_overrides(), "OPT_FAST=-O2", "OPT_SLOW=-O0"]
+    _run([*make, "VM_GLOBAL_FAST=", "VM_GLOBAL_SLOW=", f"libV{top}.a"], work, env, log)
     defines = ["-DVM_TRACE=1", f"-DVM_TRACE_FST={int(fst)}"] if traced else []
     libraries = ["-lz", "-llz4"] if fst else []
     _run(
         ["g++", "-std=c++17", "-O2", "-fPIC", "-shared", *defines, f"-I{root}/include", f"-I{root}/include/vltstd", "-I.",
-         "-o", f"{top}.so", str(harness), "-Wl,--whole-archive", f"libV{top}.a", "-Wl,--no-whole-archive", "libverilated.a", *libraries,
-         "-lpthread"],
+         "-o", f"{top}.so", str(harness), "-Wl,--whole-archive", f"libV{top}.a", "-Wl,--no-whole-archive", *map(str, library_objects),
+         *libraries, "-lpthread"],
         work, env, log,
     )
     folder.parent.mkdir(parents=True, exist_ok=True)

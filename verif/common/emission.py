@@ -1,8 +1,8 @@
 """Emissions of test designs, kept by what the component is: tests of one design on several simulators elaborate it once.
 
 A component is described by everything that can be reached from it before it is elaborated; together with the sources that is all that its
-text depends on. What can't be described (an open file, a generator) isn't kept, nor anything while a test has replaced a part of the hardware
-by one of its own.
+text depends on. What can't be described (an open file, a generator) isn't kept, nor anything while a test has replaced a part of the
+hardware by one of its own.
 """
 
 import enum
