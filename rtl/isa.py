@@ -419,10 +419,10 @@ class DataOp(enum.Enum, shape=4):
 
 
 class DataMode(data.Struct):
-    op: DataOp
+    op: DataOp  #: what the command does
     element: 2  #: log2 of an element's bytes, 0 to 2, on both sides; not used with `convert`
-    source: Space
-    destination: Space
+    source: Space  #: where the source lies
+    destination: Space  #: where the destination lies
     #: The move is a transposition that runs tile by tile: dimension 0 is dense in the destination, dimension 1 in the source. It changes
     #: speed, never a result.
     tile: 1
@@ -432,7 +432,7 @@ class DataMode(data.Struct):
     share4: 2  #: the same for dimension 4
     convert: 1  #: Elements change their format on the way, rounded once
     source_format: Format  #: used with `convert`
-    destination_format: Format
+    destination_format: Format  #: used with `convert`
     reserved: 7  #: 0
 
 
@@ -440,10 +440,10 @@ class DataInterior(data.Struct):
     """Gaps of two dimensions of a SLICE, `a` the lower one: `count` gaps follow each source element, and index 0 lies `phase` places
     behind an element (phase <= count)."""
 
-    count_a: 8
-    phase_a: 8
-    count_b: 8
-    phase_b: 8
+    count_a: 8  #: gaps behind each element, dimension `a`
+    phase_a: 8  #: places of index 0 behind an element
+    count_b: 8  #: the same for dimension `b`
+    phase_b: 8  #: the same for dimension `b`
 
 
 class DataCommand(data.Struct):
@@ -477,41 +477,41 @@ class DataCommand(data.Struct):
     """
 
     mode: DataMode
-    tag: 32
-    src_base: 32
-    dst_base: 32
-    size0: 32
+    tag: 32  #: Its low 16 bits name the command in waveforms and error records
+    src_base: 32  #: address of the source's first element
+    dst_base: 32  #: address of the destination's element 0
+    size0: 32  #: elements of the destination along each dimension
     size1: 32
     size2: 32
     size3: 32
     size4: 32
-    src_stride0: signed(32)
+    src_stride0: signed(32)  #: bytes; of the coordinate in SLICE, else of the dimension
     src_stride1: signed(32)
     src_stride2: signed(32)
     src_stride3: signed(32)
     src_stride4: signed(32)
-    dst_stride0: signed(32)
+    dst_stride0: signed(32)  #: bytes
     dst_stride1: signed(32)
     dst_stride2: signed(32)
     dst_stride3: signed(32)
     dst_stride4: signed(32)
-    fill: 32
-    offset0: signed(32)
+    fill: 32  #: FILL and SLICE: an element of the destination
+    offset0: signed(32)  #: SLICE: the coordinate of index 0
     offset1: signed(32)
     offset2: signed(32)
     offset3: signed(32)
     offset4: signed(32)
-    step0: signed(32)
+    step0: signed(32)  #: SLICE: what a dimension adds to its coordinate
     step1: signed(32)
     step2: signed(32)
     step3: signed(32)
     step4: signed(32)
-    extent0: 32
+    extent0: 32  #: SLICE: elements of the source along each coordinate
     extent1: 32
     extent2: 32
     extent3: 32
     extent4: 32
-    index_base: 32
+    index_base: 32  #: `gather`: address of the list
     interior01: DataInterior
     interior23: DataInterior
     interior4: DataInterior

@@ -1,10 +1,13 @@
-"""The pages: links lead somewhere, named files exist, every page opens with its path and stands in the index, every block is drawn."""
+"""The pages: links lead somewhere, named files exist, every page opens with its path and stands in the index, every block is drawn, and
+bit tables are those of the instruction set."""
 
 import re
 import runpy
 from pathlib import Path
 
 import pytest
+
+from verif.docs.tables import renewed
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -31,6 +34,13 @@ def test_page_opens_with_its_path_and_is_indexed(page):
     opening = "\n".join(page.read_text().splitlines()[1:5])
     assert re.search(r"`(rtl|sim|compiler|verif|gcu)/", opening), "the page must open with the path of its files"
     assert f"]({page.name})" in INDEX, "the page is missing in docs/README.md"
+
+
+def test_bit_tables_are_those_of_the_instruction_set():
+    pages = [page for page in sorted((ROOT / "docs").glob("*.md")) if "<!-- words of " in page.read_text()]
+    assert pages
+    for page in pages:
+        assert page.read_text() == renewed(page.read_text()), f"{page.name}: run python -m verif.docs.tables"
 
 
 def test_decisions_are_indexed():
