@@ -150,10 +150,11 @@ def _axes(tensor: TensorMap) -> Iterator[Command]:
             for _, target, piece in cut(walks, RANK):
                 yield _command(tensor, DataOp.FILL, piece, code, begin + target)
             continue
+        # Along an axis without a source nothing changes but what fills it.
+        origins = [(0, 1) if axis.source is None else (pitches[axis.source], tensor.origin[axis.source]) for axis in tensor.axes]
         walks = merge([
-            Walk(len(places), 0, target) if axis.source is None else
-            fit(places, pitches[axis.source], target, tensor.origin[axis.source], axis.listed)
-            for axis, places, target in zip(reversed(tensor.axes), reversed(parts), reversed(targets), strict=True)
+            fit(places, pitch, target, elements, axis.listed)
+            for axis, places, target, (pitch, elements) in zip(*map(reversed, (tensor.axes, parts, targets, origins)), strict=True)
         ])
         index = 4 * chosen[lists[0]].start if lists else 0
         for source, target, piece in cut(walks, RANK):

@@ -60,6 +60,16 @@ def test_slice_and_pad_of_one_value(data):
     check(ops, shape, element, seed, plan(parse(ops), shape, element))
 
 
+def test_fill_along_a_broadcast_axis():
+    """Nothing of the source changes along it, but it may end in fill on either side, or have gaps."""
+    block = {"op": "deslice", "offset": [0, 0], "into": [3, 2], "value": 9}
+    for op in (block, {"op": "pad", "low": [2, 0], "interior": [1, 0], "value": 9}):
+        ops = [{"op": "broadcast", "shape": [2, 2]}, op]
+        planned = plan(parse(ops), [2], ELEMENTS["int8"])
+        assert len(planned) == 1
+        check(ops, [2], ELEMENTS["int8"], 1, planned)
+
+
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(chains())
 def test_any_chain(chain):
