@@ -314,7 +314,7 @@ PRESETS = {
     config.name: config
     for config in (
         ChipConfig("tiny", pe_columns=4, vector_lanes=4, accumulator_rows=64, l1_bytes=32 * KIB, l1_banks=8, l2_bytes=64 * KIB,
-                   read_queue=4, read_staging=8, write_pool=16, return_slots=64),
+                   read_queue=4, read_staging=8, write_pool=16, return_slots=64, outstanding=8),
         ChipConfig("small"),
         ChipConfig("i20_slice", **_SLICE),
         ChipConfig("i10_slice", **{**_SLICE, "pe_rows": 1, "pe_columns": 36, "vector_lanes": 4}, int8_lanes=4,
