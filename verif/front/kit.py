@@ -45,7 +45,7 @@ def gcu(*arguments: object) -> Answer:
 
 def _measure(words: list[str], answer: Answer):
     """What `gcu run` and `gcu gemm` say of the engines on the RTL goes to the report of the regressions."""
-    if answer.status != 0 or words[0] not in ("run", "gemm") or not answer.out.startswith("{"):
+    if answer.status != 0 or words[:1] not in (["run"], ["gemm"]) or not answer.out.startswith("{"):
         return
     report = answer.json
     names = words[1:2] if words[0] == "run" else [*words[1:4], report["dtype"], report["memory"]]
