@@ -88,7 +88,9 @@ def connect(scheduler: str | None, workers: int) -> Iterator[Workers]:
     }):
         if scheduler is None:
             with LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0, host="127.0.0.1",
+                n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, host="127.0.0.1",
+                # Any free port: another cluster may run beside this one, and nobody else needs to see either.
+                dashboard_address="127.0.0.1:0", worker_dashboard_address="127.0.0.1:0",
             ) as cluster, Client(cluster) as client:
                 yield Workers(client)
             return
