@@ -7,7 +7,7 @@ import pytest
 from compiler.assembler import Program, assemble
 from gcu.errors import BadInput
 from gcu.execute import execute
-from rtl.config import PRESETS
+from rtl.config import ISA_VERSION, PRESETS
 from rtl.image import Image
 from sim.job import Job
 from sim.workload import Segment, Workload
@@ -25,7 +25,7 @@ def image(config: str = "tiny") -> Image:
 
 @pytest.mark.parametrize(("case", "message"), [
     (workload(image("small")), "job 0: its program is for the configuration 0x"),
-    (workload(replace(image(), version=9)), "job 0: its program is of version 9, this chip runs 1"),
+    (workload(replace(image(), version=9)), f"job 0: its program is of version 9, this chip runs {ISA_VERSION}"),
     (replace(workload(image()), jobs=(Job(0x4000, 0, 0),)), "job 0: no program lies at 0x4000"),
     (replace(workload(image()), segments=(Segment(0x400, b"\0" * 64),)), "magic 0x00000000 is not"),
 ])
