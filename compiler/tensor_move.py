@@ -131,9 +131,7 @@ def _axes(tensor: TensorMap) -> Iterator[Command]:
         raise NotFused("a command has one list of indices")
     pitches, targets = _strides(tensor.origin, tensor.source.bytes), _strides(tensor.shape, tensor.element.bytes)
     if any((axis.places < 0).all() for axis in tensor.axes):
-        walks = merge([Walk(n, 0, target) for n, target in zip(reversed(tensor.shape), reversed(targets), strict=True)])
-        for _, target, piece in cut(walks, RANK):
-            yield _command(tensor, DataOp.FILL, piece, code, target)
+        yield from _filling(tensor, tensor.shape, targets, code, 0)
         return
     # Plain axes of any size can be cut later; the others are cut here, while each element's place is still known.
     ranges = []
@@ -146,9 +144,7 @@ def _axes(tensor: TensorMap) -> Iterator[Command]:
         begin = sum(part.start * target for part, target in zip(chosen, targets, strict=True))
         parts = [axis.places[part] for axis, part in zip(tensor.axes, chosen, strict=True)]
         if any((places < 0).all() for places in parts):
-            walks = merge([Walk(len(places), 0, target) for places, target in zip(reversed(parts), reversed(targets), strict=True)])
-            for _, target, piece in cut(walks, RANK):
-                yield _command(tensor, DataOp.FILL, piece, code, begin + target)
+            yield from _filling(tensor, [len(places) for places in parts], targets, code, begin)
             continue
         # Along an axis without a source nothing changes but what fills it.
         origins = [(0, 1) if axis.source is None else (pitches[axis.source], tensor.origin[axis.source]) for axis in tensor.axes]
@@ -159,6 +155,13 @@ def _axes(tensor: TensorMap) -> Iterator[Command]:
         index = 4 * chosen[lists[0]].start if lists else 0
         for source, target, piece in cut(walks, RANK):
             yield from _ordered(tensor, piece, code, source, begin + target, index)
+
+
+def _filling(tensor: TensorMap, shape: Sequence[int], targets: Sequence[int], code: int, begin: int) -> Iterator[Command]:
+    """A box of fill of that shape at `begin`."""
+    walks = merge([Walk(n, 0, target) for n, target in zip(reversed(shape), reversed(targets), strict=True)])
+    for _, target, piece in cut(walks, RANK):
+        yield _command(tensor, DataOp.FILL, piece, code, begin + target)
 
 
 def _ordered(tensor: TensorMap, walks: list[Walk], code: int, source: int, target: int, index: int) -> Iterator[Command]:

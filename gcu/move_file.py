@@ -11,6 +11,7 @@ from compiler.element import ELEMENTS, Element
 from compiler.errors import CompileError
 from compiler.tensor_ops import Operation, parse
 from gcu.errors import BadInput
+from gcu.npy import read_npy
 from rtl.isa import Space
 
 __all__ = ["Spec", "load_spec", "load_tensor", "store_tensor"]
@@ -74,15 +75,7 @@ def load_tensor(path: Path | None, spec: Spec) -> tuple[np.ndarray, Element]:
             raise BadInput("IN.npy is missing; only a chain that starts with fill needs no input")
         element = spec.element or ELEMENTS["fp32"]
         return np.zeros(1, f"u{element.bytes}"), element
-    try:
-        with path.open("rb") as stream:
-            value = np.load(stream, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadInput(f"{path}: {getattr(error, 'strerror', None) or 'not an .npy file'}") from None
-    except MemoryError:
-        raise BadInput(f"{path}: larger than this machine's memory") from None
-    if not isinstance(value, np.ndarray):
-        raise BadInput(f"{path}: an .npz archive; one .npy array is needed")
+    value = read_npy(path, str(path))
     if value.ndim == 0 or value.size == 0:
         raise BadInput(f"{path}: the shape is {list(value.shape)}; a tensor of rank 1 to 5 with at least one element is needed")
     names = [name for name, stored in _STORED.items() if value.dtype == stored]

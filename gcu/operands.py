@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gcu.errors import BadInput
+from gcu.npy import read_npy
 from rtl.formats import FLOATS, Format
 from sim.golden.formats import dtype_of, encode
 
@@ -76,15 +77,7 @@ def _strange(rng: np.random.Generator, format: Format, shape) -> np.ndarray:
 def load(path: Path, operand: Operand) -> np.ndarray:
     """Codes from an .npy file. Raises :class:`BadInput`."""
     option, wanted = f"--{operand.name}", np.dtype(STORED[operand.format])
-    try:
-        with path.open("rb") as stream:
-            value = np.load(stream, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadInput(f"{option} {path}: {getattr(error, 'strerror', None) or 'not an .npy file'}") from None
-    except MemoryError:
-        raise BadInput(f"{option} {path}: larger than this machine's memory") from None
-    if not isinstance(value, np.ndarray):
-        raise BadInput(f"{option} {path}: an .npz archive; one .npy array is needed")
+    value = read_npy(path, f"{option} {path}")
     if value.dtype != wanted or value.shape != operand.shape:
         raise BadInput(f"{option} {path}: {value.dtype} {list(value.shape)} given, {wanted} {list(operand.shape)} needed")
     return np.ascontiguousarray(value).view(dtype_of(operand.format))
