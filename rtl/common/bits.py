@@ -1,16 +1,25 @@
 """Small bit-level helpers that several datapaths share."""
 
-from amaranth import C, Cat, Module, Signal, Value
+from amaranth import C, Cat, Module, Mux, Signal, Value
 
 __all__ = ["leading_zeros", "number_of"]
+
+#: Bits of the widest vector that simulators handle without a loop.
+_WORD = 64
 
 
 def leading_zeros(m: Module, value: Value) -> Value:
     """Number of zeros above the highest one of `value`, combinational, as a tree of depth log2; undefined if `value` is 0.
 
     The tree works on the next power of two of bits. A node stands at the highest bit of its block, so that a level is a few operations on
-    whole vectors, which simulators run as such; what lies between the nodes is not used.
+    whole vectors, which simulators run as such; what lies between the nodes is not used. Wider values are cut to vectors of a machine word.
     """
+    if len(value) > _WORD:
+        half = 1 << ((len(value) - 1).bit_length() - 1)
+        high, low = value[-half:], value[:-half]
+        places = Signal(range(half))
+        m.d.comb += places.eq(Mux(high.any(), leading_zeros(m, high), leading_zeros(m, low)))
+        return Cat(places, ~high.any())
     width = 1 << (len(value) - 1).bit_length()
     # Padding goes below, where it can't change the count of a value that is not zero.
     some: Value = Cat(C(0, width - len(value)), value)

@@ -138,8 +138,9 @@ class Coarse(wiring.Component):
         m.d.comb += self.placed.eq(moved & kept & (~self.far).replicate(frame.top))
         if self._sticky:
             lost = Signal()
-            ones = (C(1, 64) << Cat(C(0, FINE), self.places)) - 1
-            m.d.comb += lost.eq((start & Cat(ones, C(0, 1))).any() | moved[0] | self.far & self.term.any())
+            # The term moves by bytes: each byte is lost from some distance on.
+            lost_bytes = Cat((self.places > byte).replicate(8) for byte in range((1 << len(self.places)) - 1))
+            m.d.comb += lost.eq((start & lost_bytes).any() | moved[0] | self.far & self.term.any())
             with m.If(self.format == Format.FP32):
                 m.d.comb += self.placed[0].eq(lost)
         return m

@@ -25,7 +25,7 @@ _CHUNK = 256
 
 def prepare(config: ChipConfig, memory: str) -> Path:
     """Builds the simulator if it isn't there yet; returns its library. What runs on `tiny` is short: there the build counts."""
-    return build(bench_design(config, memory), bench_sources(memory), optimise="-O1" if config.name == "tiny" else "-O2")
+    return build(bench_design(config, memory), bench_sources(memory), optimise="-O1" if config.name == "tiny" else "-O3")
 
 
 def run(

@@ -157,7 +157,7 @@ GOALS = [
     *(_fifo(depth, tier) for tier, depths in _FIFOS.items() for depth in depths),
     Goal("stream_register_loses", lambda: Stage(lambda: StreamRegister(4), 2, fault="lose"), "bounded", 10, "broken"),
     Goal("stream_fifo_changes", lambda: Stage(lambda: StreamFifo(4, 4), 4, fault="change"), "bounded", 12, "broken"),
-    *(Goal(f"leading_zeros_{width}", lambda width=width: LeadingZeros(width)) for width in (2, 5, 24, 33, 64)),
+    *(Goal(f"leading_zeros_{width}", lambda width=width: LeadingZeros(width)) for width in (2, 5, 24, 33, 64, 65, 77, 200)),
     Goal("leading_zeros_fault", lambda: LeadingZeros(24, fault=True), "bounded", 2, "broken"),
     *(Goal(f"number_of_{width}", lambda width=width: NumberOf(width)) for width in (2, 5, 16, 32)),
     Goal("number_of_fault", lambda: NumberOf(5, fault=True), "bounded", 2, "broken"),
