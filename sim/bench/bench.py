@@ -124,4 +124,5 @@ def bench_sources(memory: str) -> list[Path]:
 @cache
 def bench_design(config: ChipConfig, memory: str) -> str:
     """Text of the emitted bench."""
-    return emitted(f"bench_{config.name}_{memory}", (config.to_dict(), memory), lambda: emit(Bench(config, memory), "bench", enables=True).text)
+    name = f"bench_{config.name}_{memory}"
+    return emitted(name, (config.to_dict(), memory), lambda: emit(Bench(config, memory), "bench", enables=True).text)

@@ -28,8 +28,8 @@ def build(
 ) -> Path:
     """The shared library of module `top` in `text` and `sources`, with the C++ of `harness`; built once per content.
 
-    `optimise` is g++'s: with -O1 a build takes half the time; with -O3 a build takes somewhat longer, and a simulated clock less. Without `traced` it has neither
-    public variables nor waveforms. Raises :class:`ToolError` with the end of the log if a tool fails.
+    `optimise` is g++'s: with -O1 a build takes half the time; with -O3 it takes somewhat longer, and a simulated clock less. Without
+    `traced` it has neither public variables nor waveforms. Raises :class:`ToolError` with the end of the log if a tool fails.
     """
     sha = hashlib.sha256()
     for part in (text.encode(), top.encode(), *(path.read_bytes() for path in (*sources, harness, _WAIVERS, _TRACING))):
