@@ -98,11 +98,12 @@ class TensorCore(wiring.Component):
         connect(m, drain.write, flipped(self.tensor_d))
         connect(m, drain.result, flipped(self.result))
 
-        # What this cycle goes into. Where all rows are issued, only the accumulators are left.
+        # What this cycle goes into. Where all rows are issued and nothing is offered, only the accumulators of the last job are left.
         tag, waiting = Signal(16), Signal(Cause)
+        computes, offered = jobs.output, dispatch.issue
         m.d.comb += [
-            tag.eq(Mux(jobs.output.valid, jobs.output.payload.tag, self.activity.tag)),
-            waiting.eq(Mux(issue.hazard | (jobs.level == 0) & ~dispatch.issue.valid, Cause.ACCUMULATOR, Cause.OPERAND)),
+            tag.eq(Mux(computes.valid, computes.payload.tag, Mux(offered.valid, offered.payload.tag, self.activity.tag))),
+            waiting.eq(Mux(issue.hazard | (jobs.level == 0) & ~offered.valid, Cause.ACCUMULATOR, Cause.OPERAND)),
         ]
         m.d.sync += [
             self.activity.tag.eq(tag),

@@ -76,7 +76,7 @@ class Bench:
             command["tag"] = command.get("tag", 0) & 0xFFFF0000 | self._tags
         expected = self.memory.copy()
         outcomes = [execute(self.config, command, expected) for command in commands]
-        overflows = self.monitor.overflows
+        overflows, quiet = self.monitor.overflows, len(self.monitor.changes)
         for command in commands:
             self.driver.push(encode(command))
         for number, outcome in enumerate(outcomes):
@@ -96,6 +96,9 @@ class Bench:
         assert not len(wrong), f"byte {wrong[0]:#x} was written, by one of {commands}"
         assert self.result.items.empty(), "more beats than results"
         assert self.monitor.overflows == overflows or any(outcome.overflow for outcome in outcomes), f"an overflow in {commands}"
+        places = {command["tag"] & 0xFFFF: number for number, command in enumerate(commands)}
+        shown = [places.get(tag, -1) for _, tag, cause in self.monitor.changes[quiet:] if cause != Cause.IDLE]
+        assert shown == sorted(shown) and -1 not in shown, f"the tags of commands {shown}, one after the other, in {commands}"
         for command, outcome in zip(commands, outcomes, strict=True):
             busy, skipped = (self.monitor.cycles[command["tag"] & 0xFFFF, cause] for cause in (Cause.BUSY, Cause.SKIPPED))
             assert busy + skipped == outcome.rows, f"{busy} rows and {skipped} skipped are not {outcome.rows}: {command}"
