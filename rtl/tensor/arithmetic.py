@@ -175,12 +175,15 @@ class Arithmetic(wiring.Component):
 
         # Stage 3: one rounding.
         row = self.control[3]
-        m.submodules.normalise = normalise = Normalise(frame)
-        m.d.comb += [
-            normalise.magnitude.eq(magnitude), normalise.sign.eq(sign), normalise.exponent.eq(largest), normalise.special.eq(special),
-            normalise.toward_zero.eq((row.align != AlignMode.OWN) & ~single(3)),
-        ]  # fmt: skip
-        m.d.comb += self.result.eq(register(3, "result_register", Mux(integer(3), integer_sum[:32], normalise.result)))
+        result = integer_sum[:32]
+        if frame.floating:
+            m.submodules.normalise = normalise = Normalise(frame)
+            m.d.comb += [
+                normalise.magnitude.eq(magnitude), normalise.sign.eq(sign), normalise.exponent.eq(largest), normalise.special.eq(special),
+                normalise.toward_zero.eq((row.align != AlignMode.OWN) & ~single(3)),
+            ]  # fmt: skip
+            result = Mux(integer(3), result, normalise.result)
+        m.d.comb += self.result.eq(register(3, "result_register", result))
         left = integer(3) & (integer_sum[32] ^ integer_sum[31])
         if self._pipelined:
             overflow = Signal()
