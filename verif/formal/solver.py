@@ -50,7 +50,9 @@ def solve(model: Model, induction: bool, depth: int, covers: "list[str] | None" 
         (folder / "model.il").write_text(model.text)
         commands = [
             f"tee -q {command}" for command in (
-                f"read_rtlil {folder / 'model.il'}", "hierarchy -top top", "proc", "flatten", "memory", "opt_clean")
+                f"read_rtlil {folder / 'model.il'}", "hierarchy -top top", "proc", "flatten", "memory", "opt_clean",
+                # Parts of a parity that a lemma names become nodes of the whole.
+                "simplemap t:$reduce_xor", "opt_merge", "opt_clean")
         ]
         for number, goal in enumerate(goals):
             files = f"-dump_json {folder / f'{number}.json'}"
