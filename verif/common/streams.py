@@ -36,6 +36,7 @@ class StreamSource:
         self.stall = stall
         self._rng = rng
         self._queue: Queue = Queue()
+        self._held = False
         self._task = cocotb.start_soon(self._drive())
 
     async def send(self, value):
@@ -53,14 +54,21 @@ class StreamSource:
         """Nothing waits in the driver's own queue."""
         return self._queue.empty()
 
+    @property
+    def done(self) -> bool:
+        """Every item has been taken; one may wait outside of the queue, before it is offered."""
+        return self._queue.empty() and not self._held
+
     async def _drive(self):
         await FallingEdge(self._clk)
         while True:
             if self._queue.empty():
                 bits, taken = await self._queue.get()
+                self._held = True
                 await FallingEdge(self._clk)
             else:  # the item before was taken at this falling edge: the next may follow without a gap
                 bits, taken = self._queue.get_nowait()
+                self._held = True
             while self._rng.random() < self.stall:
                 await FallingEdge(self._clk)
             self._payload.value = bits
@@ -71,6 +79,7 @@ class StreamSource:
                 await ReadOnly()
             await FallingEdge(self._clk)
             self._valid.value = 0
+            self._held = False
             if taken is not None:
                 taken.set()
 

@@ -116,7 +116,7 @@ class Bench:
     async def settle(self):
         """Nothing is under way anywhere, for long enough that nothing follows."""
         self.quiet = 0
-        while self.quiet < 12 or self.expected or not self.source.idle or not self.scrub.idle:
+        while self.quiet < 12 or self.expected or not self.source.done or not self.scrub.idle:
             await FallingEdge(self.dut.clk)
 
     def all_clean(self, atoms):

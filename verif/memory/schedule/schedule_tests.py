@@ -138,7 +138,7 @@ class Bench:
 
     async def drain(self, limit: int = 40_000):
         """Clears `run` and waits for the stop; then nothing may be left."""
-        while not self.source.idle or int(self.dut.requests__valid.value):
+        while not self.source.done:
             await FallingEdge(self.dut.clk)
         self.dut.run.value = 0
         for _ in range(limit):

@@ -62,8 +62,7 @@ class Bench:
         quiet = 0
         while quiet < clocks:
             await FallingEdge(self.dut.clk)
-            busy = self.expected or not self.source.idle or self.device.pending or not int(self.dut.idle.value) \
-                or int(self.dut.request__valid.value)
+            busy = self.expected or not self.source.done or self.device.pending or not int(self.dut.idle.value)
             quiet = 0 if busy else quiet + 1
 
     async def stop(self):
