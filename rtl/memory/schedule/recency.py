@@ -1,5 +1,8 @@
 """The order in which something happened to banks."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -23,12 +26,17 @@ class Recency(wiring.Component):
         One-hot: the bank that is used now, if any.
     NAME, NAME_chosen
         Of each query: a set of banks, and the one of them that was used longest ago or latest, one-hot; none of an empty set.
+    NAME_since
+        Of a query for the latest: how many banks have been used since the chosen one was.
     """
 
     def __init__(self, oldest: tuple[str, ...], latest: tuple[str, ...] = ()):
         self.oldest, self.latest = oldest, latest
         queries = {name: In(BANKS) for name in (*oldest, *latest)}
-        super().__init__({"used": In(BANKS), **queries, **{f"{name}_chosen": Out(BANKS) for name in queries}})
+        super().__init__({
+            "used": In(BANKS), **queries, **{f"{name}_chosen": Out(BANKS) for name in queries},
+            **{f"{name}_since": Out(range(BANKS)) for name in latest},
+        })
 
     def elaborate(self, platform):
         m = Module()
@@ -41,9 +49,10 @@ class Recency(wiring.Component):
             m.d.comb += getattr(self, f"{name}_chosen").eq(
                 Cat(some[index] & ~(some & before[index]).any() for index in range(BANKS))
             )
+        after = [~before[index] & ((1 << BANKS) - 1 - (1 << index)) for index in range(BANKS)]
         for name in self.latest:
-            some = getattr(self, name)
-            m.d.comb += getattr(self, f"{name}_chosen").eq(
-                Cat(some[index] & ~(some & ~before[index] & ((1 << BANKS) - 1 - (1 << index))).any() for index in range(BANKS))
-            )
+            some, chosen = getattr(self, name), getattr(self, f"{name}_chosen")
+            m.d.comb += chosen.eq(Cat(some[index] & ~(some & after[index]).any() for index in range(BANKS)))
+            since = reduce(or_, (Mux(chosen[index], after[index], 0) for index in range(BANKS)))
+            m.d.comb += getattr(self, f"{name}_since").eq(sum(since))
         return m

@@ -16,8 +16,11 @@ class Refresh(wiring.Component):
     """Bank by bank in rounds, each bank once in a round and tRFCsb between two of them; or all banks together.
 
     A bank without requests is refreshed in advance, up to `EARLY` bank refreshes: the one that was used last, since a stream has just left
-    it and comes back to it last. From `FORCED` owed on, a bank with requests is taken if there is no other: its row serves what it has
-    for `DRAIN` clocks at most. Where that does not keep up (a set with frequent refresh and long tRAS or tRP), no rows are opened from
+    it and comes back to it last. Two kinds of banks have time until a refresh is due, for they stand in the way of a stream with pauses:
+    those that served any of the last `RECENT` column commands (up to twice as many), where it is; and those of the half that was used
+    longest ago, where it is going, until nothing has been served for `STILL` clocks.
+
+    From `FORCED` owed on, a bank with requests is taken if there is no other: its row serves what it has for `DRAIN` clocks at most. Where that does not keep up (a set with frequent refresh and long tRAS or tRP), no rows are opened from
     `BEHIND` owed on until fewer than `FORCED` are. `owed` counts bank refreshes: a bank's own debt is a sixteenth of it, and one round
     at most.
 
@@ -31,7 +34,9 @@ class Refresh(wiring.Component):
         Of the timing set.
     requested, hit, pressing
         Banks that a request waits for; with one for their open row; with many.
-    idle, idle_chosen, busy, busy_chosen
+    served
+        One-hot: the bank of this clock's column command.
+    idle, idle_chosen, idle_since, busy, busy_chosen
         Queries of :class:`rtl.memory.schedule.recency.Recency`.
     refreshed, all_refreshed
         The decision for the REFSB of the target, or for a REFAB.
@@ -48,6 +53,8 @@ class Refresh(wiring.Component):
     """
 
     EARLY = 64
+    RECENT = 16
+    STILL = 255
     FORCED = 8
     DRAIN = 64
     BEHIND = 48
@@ -60,8 +67,10 @@ class Refresh(wiring.Component):
     requested: In(BANKS)
     hit: In(BANKS)
     pressing: In(BANKS)
+    served: In(BANKS)
     idle: Out(BANKS)
     idle_chosen: In(BANKS)
+    idle_since: In(range(BANKS))
     busy: Out(BANKS)
     busy_chosen: In(BANKS)
     refreshed: In(1)
@@ -91,13 +100,27 @@ class Refresh(wiring.Component):
         after = Signal(BANKS)
         closes = Signal()
         m.d.comb += [after.eq(done | self.target), closes.eq(self.refreshed & after.all())]
-        early = Signal()
+
+        # Clocks without a column command. Banks served since the last multiple of `RECENT` of them, and between that and the one before.
+        still = Signal(range(self.STILL + 1))
+        count, now, before = Signal(range(self.RECENT)), Signal(BANKS), Signal(BANKS)
+        with m.If(self.served.any()):
+            m.d.sync += [still.eq(0), count.eq(count + 1), now.eq(now | self.served)]
+            with m.If(count == self.RECENT - 1):
+                m.d.sync += [before.eq(now | self.served), now.eq(0)]
+        with m.Elif(still != self.STILL):
+            m.d.sync += still.eq(still + 1)
+
+        due_now, early = Signal(), Signal()
         m.submodules.gap = gap = Timer()
         m.submodules.rest = rest = Timer()
         m.d.comb += [
             gap.start.eq(closes), gap.clocks.eq(self.tRFCsb), rest.start.eq(self.refreshed), rest.clocks.eq(self.tRFCsb),
+            due_now.eq(self.owed > 0),
             # With several banks away at once, their requests fill the queues and leave others idle, which would then follow them.
-            early.eq((self.owed > 0) | ((self.owed > -self.EARLY) & (rest.ready | ~self.requested.any()))),
+            early.eq(due_now | (
+                (self.owed > -self.EARLY) & ((still == self.STILL) | (rest.ready & (self.idle_since < BANKS // 2)))
+            )),
         ]
         with m.If(self.all_refreshed | closes):
             m.d.sync += done.eq(0)
@@ -106,7 +129,7 @@ class Refresh(wiring.Component):
 
         quiet, calm = Signal(BANKS), Signal(BANKS)
         m.d.comb += [
-            self.idle.eq(~done & ~self.requested),
+            self.idle.eq(~done & ~self.requested & ~Mux(due_now, 0, now | before)),
             quiet.eq(~done & ~self.hit), calm.eq(quiet & ~self.pressing),
             self.busy.eq(Mux(calm.any(), calm, Mux(quiet.any(), quiet, ~done))),
         ]

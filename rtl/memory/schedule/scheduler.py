@@ -358,8 +358,9 @@ class Scheduler(wiring.Component):
             refresh.active.eq(~self.stopped), refresh.all_banks.eq(self.refresh_all),
             *(getattr(refresh, name).eq(getattr(self.timing, name)) for name in ("tREFI", "tREFIsb", "tRFCsb")),
             refresh.requested.eq(self._requested), refresh.hit.eq(self._read_hits | self._write_hits),
-            refresh.pressing.eq(~self._room),
+            refresh.pressing.eq(~self._room), refresh.served.eq(recency.used),
             recency.idle.eq(refresh.idle), refresh.idle_chosen.eq(recency.idle_chosen),
+            refresh.idle_since.eq(recency.idle_since),
             recency.busy.eq(refresh.busy), refresh.busy_chosen.eq(recency.busy_chosen),
             refresh.refreshed.eq(rows.refresh), refresh.all_refreshed.eq(rows.refresh_all), self.owed.eq(refresh.owed),
         ]

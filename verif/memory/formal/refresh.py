@@ -39,7 +39,9 @@ class Debt(wiring.Component):
     watched: In(4)
     requested: In(BANKS)
     hit: In(BANKS)
+    served: In(BANKS)
     idle_chosen: In(BANKS)
+    idle_since: In(range(BANKS))
     busy_chosen: In(BANKS)
     refreshed: In(1)
     target: Out(BANKS)
@@ -64,7 +66,8 @@ class Debt(wiring.Component):
         m.d.comb += [
             refresh.active.eq(1), refresh.all_banks.eq(0), refresh.tREFI.eq(t.tREFI), refresh.tREFIsb.eq(interval),
             refresh.tRFCsb.eq(t.tRFCsb), refresh.requested.eq(self.requested), refresh.hit.eq(self.hit),
-            refresh.idle_chosen.eq(self.idle_chosen), refresh.busy_chosen.eq(self.busy_chosen), refresh.refreshed.eq(self.refreshed),
+            refresh.served.eq(self.served), refresh.idle_chosen.eq(self.idle_chosen), refresh.idle_since.eq(self.idle_since),
+            refresh.busy_chosen.eq(self.busy_chosen), refresh.refreshed.eq(self.refreshed),
             refresh.all_refreshed.eq(0), self.target.eq(refresh.target), self.forced.eq(refresh.forced), self.owed.eq(refresh.owed),
         ]
         must = refresh.owed >= Refresh.FORCED
@@ -92,10 +95,13 @@ class Debt(wiring.Component):
             Assert(refresh.owed <= self.limit, "no more is owed than the limit"),
             Assert(self.debt <= MAX_POSTPONED, "no bank owes more than eight"),
             Assert(~self.refreshed | ((done & refresh.target) == 0), "each bank once in a round"),
-            Cover(self.refreshed & refresh.target[3] & (done == 1 << 9), "the second refresh of a round"),
+            Cover(done == 1 << 9, "a bank is done"),
         ]
         if self.timing.tREFIsb < 10:
-            m.d.sync += Cover(self.refreshed & refresh.forced & must, "a refresh that was forced")
+            m.d.sync += [
+                Cover(self.refreshed & refresh.target[3] & (done == 1 << 9), "the second refresh of a round"),
+                Cover(self.refreshed & refresh.forced & must, "a refresh that was forced"),
+            ]
         if self.late:
             return m
 
