@@ -16,7 +16,7 @@ class Place(data.Struct):
     source: 32
     destination: 32
     lines: 16
-    elements: 9
+    elements: 10
     line: signed(34)  #: coordinate 0 of the first place
     element: signed(34)  #: coordinate 1
     inside: 1  #: all other coordinates are, and there is no gap

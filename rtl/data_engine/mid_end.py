@@ -93,7 +93,7 @@ class MidEnd(wiring.Component):
             m.d.sync += [destination[d].eq(given.destination_base) for d in range(RANK)]
 
         # The block at hand.
-        spans = [Signal(9, name=f"span{d}") for d in range(2)]
+        spans = [Signal(10, name=f"span{d}") for d in range(2)]
         m.d.comb += [span.eq(Mux(task.tile, 1 << bits, 1)) for span, bits in zip(spans, tile_bits, strict=True)]
         row = ~task.tile & ~task.single
         left = [task.size[d] - index[d] for d in range(2)]
@@ -173,9 +173,9 @@ class MidEnd(wiring.Component):
         near_in, near_out = task.source_box.space == Space.L1, task.destination_box.space == Space.L1
         shapes = []
         for element in range(3):
-            both = 8 + beat - element
-            near = beat - (element == 2)
-            short, long = beat - element, 8 - element
+            both = 9 + beat - element
+            near = beat
+            short, long = beat - element, 9 - element
             shapes.append((
                 Mux(near_in, Mux(near_out, near, long), Mux(near_out, short, both // 2)),
                 Mux(near_in, Mux(near_out, near, short), Mux(near_out, long, both - both // 2)),

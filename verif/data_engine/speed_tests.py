@@ -99,8 +99,8 @@ async def bandwidth(dut):
         "transpose 64 x 64 of 4 byte": ([transpose(l1, l1, 64, 64, 2, dst_base=half)] * 2, 0.95),
         "transpose 64 x 64 of 2 byte": ([transpose(l1, l1, 64, 64, 1, dst_base=half)] * 2, 0.9),
         "transpose 64 x 64 of 1 byte": ([transpose(l1, l1, 64, 64, 0, dst_base=half)] * 2, 0.8),
-        "transpose L3 to L1, NCHW to NHWC, 32 x 56 x 16": ([transpose(l3, l1, 32, 896, 0, src_pitch=3136)], 0.8),
-        "transpose L1 to L3, NHWC to NCHW, 32 x 56 x 16": ([transpose(l1, l3, 896, 32, 0)], 0.75),
+        "transpose L3 to L1, NCHW to NHWC, 32 x 56 x 16": ([transpose(l3, l1, 32, 896, 0, src_pitch=3136)] * 2, 0.8),
+        "transpose L1 to L3, NHWC to NCHW, 32 x 56 x 16": ([transpose(l1, l3, 896, 32, 0)] * 2, 0.75),
         "im2col 3 x 3 of 56 x 4 x 32 to L3": ([im2col(3)], 0.9),
     }
     slow = []

@@ -5,10 +5,10 @@ from amaranth.lib import data
 __all__ = ["MAX_LINES", "TILE_ROWS", "TileShape", "beat"]
 
 #: A tile buffer has this many rows of a beat's bytes: two tiles of half as many.
-TILE_ROWS = 512
+TILE_ROWS = 1024
 
 #: Most lines of a tile, and most elements of a line.
-MAX_LINES = 256
+MAX_LINES = 512
 
 
 def beat(width: int) -> data.StructLayout:
@@ -22,6 +22,6 @@ class TileShape(data.Struct):
     With n = width / 2^element elements to a beat, ceil(lines / n) * elements is at most TILE_ROWS / 2.
     """
 
-    lines: 9  #: 1 to MAX_LINES
-    elements: 9  #: 1 to MAX_LINES
+    lines: 10  #: 1 to MAX_LINES
+    elements: 10  #: 1 to MAX_LINES
     element: 2

@@ -61,7 +61,7 @@ class Transposer(wiring.Component):
 
         # Filling: `row` is where element 0 of the line lies, `column` the elements of the line that are in.
         fill, held, filling = Signal(TileShape), Signal(), Signal()
-        line, column, row = Signal(9), Signal(9), Signal(row_bits + 1)
+        line, column, row = Signal(10), Signal(10), Signal(row_bits + 1)
         taken, line_ends, tile_ends = Signal(), Signal(), Signal()
         elements_in = Signal(range(width + 1))
         given = self.input.payload
@@ -90,9 +90,9 @@ class Transposer(wiring.Component):
         emitting = Signal()
         drain = Signal(TileShape)
         m.d.comb += drain.eq(Mux(emitting, shapes[1].as_value(), shapes[0].as_value()))
-        place, left, address = Signal(9), Signal(9), Signal(row_bits)
+        place, left, address = Signal(10), Signal(10), Signal(row_bits)
         begun = Signal()
-        lines_left, count = Signal(9), Signal(range(width + 1))
+        lines_left, count = Signal(10), Signal(range(width + 1))
         at = Signal(row_bits)
         column_ends, go, drained = Signal(), Signal(), Signal()
         fetched = Signal(data.StructLayout({"valid": 1, "count": range(width + 1), "turn": lane_bits}))
