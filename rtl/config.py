@@ -87,8 +87,8 @@ class ChipConfig:
     job_queue_depth: int = 4
     #: Instructions held near a sequencer; a loop whose body fits runs without fetching.
     instruction_buffer: int = 256
-    #: AXI bursts that one master may have in flight.
-    outstanding: int = 32
+    #: AXI bursts that one master may have in flight: rows of a few bytes take one each, and the time to L3 and back is some 140 cycles.
+    outstanding: int = 64
 
     # Not a field: limits that the encoding of `rtl/isa.py` sets.
     EVENTS = 16
@@ -140,7 +140,7 @@ class ChipConfig:
         if self.vector_lanes not in (2, 4, 8, 16, 32) or self.pe_columns % self.vector_lanes:
             raise ConfigError(f"vector_lanes: {self.vector_lanes} is not 2, 4, 8, 16 or 32 and a divisor of pe_columns")
         for name, least, most in (
-            ("queue_depth", 2, 16), ("job_queue_depth", 1, 16), ("outstanding", 1, 32), ("accumulator_rows", 16, 4096),
+            ("queue_depth", 2, 16), ("job_queue_depth", 1, 16), ("outstanding", 1, 64), ("accumulator_rows", 16, 4096),
             ("instruction_buffer", 32, 65536), ("l1_bytes", 1024, 64 * MIB), ("l2_bytes", 1024, 1024 * MIB), ("l2_ports", 1, 16),
         ):
             if not least <= getattr(self, name) <= most:

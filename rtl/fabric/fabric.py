@@ -21,11 +21,15 @@ from rtl.fabric.read import ReadMaster, ReadSlave, slot_bits
 from rtl.fabric.refusal import Refusal
 from rtl.fabric.write import WriteMaster, WriteSlave
 
-__all__ = ["HOST_ID_BITS", "INNER_ID_BITS", "Fabric", "slave_id_bits"]
+__all__ = ["HOST_ID_BITS", "INNER_ID_BITS", "WHOLE_CHUNKS", "Fabric", "slave_id_bits"]
 
 #: Width of the host's IDs, and of those of the masters inside the chip.
 HOST_ID_BITS = 4
 INNER_ID_BITS = 1
+
+#: Reads in flight of a master that asks for whole chunks: at a beat of 16 byte a cycle 256 cycles, more than the time to L3 and back. Each
+#: takes a chunk of memory.
+WHOLE_CHUNKS = 16
 
 
 def _masters(config: ChipConfig) -> int:
@@ -60,7 +64,8 @@ class Fabric(wiring.Component):
         Slaves with local addresses (:mod:`rtl.fabric.map`). They may answer bursts of different IDs in any order and mix their read
         beats. Responses are always taken; read data too, once other slaves' beats for the same master have had their turn.
 
-    One beat a cycle per slave and direction, and per master and direction; `config.outstanding` bursts per master and direction. An
+    One beat a cycle per slave and direction, and per master and direction; `config.outstanding` bursts in flight per master and
+    direction, but at most `WHOLE_CHUNKS` reads of the host and of each fetch. An
     idle fabric adds two cycles to AR and AW, four to R and B. All channels are registered at both sides.
     """
 
@@ -97,7 +102,9 @@ class Fabric(wiring.Component):
     def _reads(self, m: Module, readers: dict, ports: dict):
         masters, crossings = [], []
         for name, port in readers.items():
-            master = ReadMaster(self.config, port.signature.id_bits)
+            # Only data engines read short rows.
+            depth = self.config.outstanding if "data" in name else min(self.config.outstanding, WHOLE_CHUNKS)
+            master = ReadMaster(self.config, port.signature.id_bits, depth)
             m.submodules[f"read_{name}"] = master
             m.d.comb += [*accept_address(port, "ar", master.ar), *return_read(master.r, port)]
             masters.append(master)

@@ -43,22 +43,25 @@ class ReadMaster(EmitOnce):
     ----------
     id_bits
         Width of the master's own IDs, which come back with the data.
+    depth
+        Bursts in flight, with a chunk's room for each; at most `config.outstanding`.
 
     Members
     -------
     ar, r
         The master's channels, with fabric addresses.
     request
-        To the slaves; at most `config.outstanding` bursts are in flight.
+        To the slaves.
     beat
         From each slave; one beat a cycle is taken, whoever it is for.
 
     One beat a cycle; three cycles from `beat` to `r`, one from `ar` to `request`.
     """
 
-    def __init__(self, config: ChipConfig, id_bits: int):
+    def __init__(self, config: ChipConfig, id_bits: int, depth: int):
         self.config = config
         self.id_bits = id_bits
+        self.depth = depth
         super().__init__({
             "ar": In(stream.Signature(address_layout(FABRIC_ADDRESS_BITS, id_bits))),
             "r": Out(stream.Signature(read_layout(config.bus_bytes, id_bits))),
@@ -71,11 +74,12 @@ class ReadMaster(EmitOnce):
         config = self.config
         return (
             config.channels, config.l3_bytes, config.l2_ports, config.l2_bytes, config.bus_bytes, config.outstanding, self.id_bits,
+            self.depth,
         )
 
     def build(self, platform):
         m = Module()
-        slots = range(self.config.outstanding)
+        slots = range(self.depth)
         beats = CHUNK_BYTES // self.config.bus_bytes
         head, tail = Signal(slot_bits(self.config)), Signal(slot_bits(self.config))
         used = Signal(range(len(slots) + 1))
