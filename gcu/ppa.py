@@ -26,13 +26,15 @@ _COMBINATIONAL, _PERIOD = 9.0, 3.5
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """One thing to synthesise; `formats` and `form` tell those of a processing element apart."""
+    """One thing to synthesise; `formats` and `form` tell those of a processing element apart. With `parts`, submodules by feature, which
+    are synthesised apart to be counted."""
 
     block: str
     make: Callable[[], wiring.Component]
     formats: str = ""
     form: str = "registered"
     target: float = _PERIOD
+    parts: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 def _pe(config: ChipConfig) -> list[Variant]:
@@ -61,12 +63,26 @@ def _one(block: str, module: str, name: str, *arguments) -> Callable[[ChipConfig
     return variants
 
 
+#: Submodules of the data engine by what they are for; all else joins them.
+_FEATURES = {
+    "checks of a command": ("front_end",), "walk, padding, windows": ("mid_end", "mid_end.cut"), "gather": ("mid_end.gather",),
+    "transposition": ("reshaper.transposer",), "conversion": ("reshaper.converter",), "alignment": ("arrivals", "departures"),
+    "runs": ("reads", "writes", "segments", "read_expander", "read_coalescer", "write_expander", "write_coalescer"),
+    "reading": ("reader",), "writing": ("writer",), "order, errors": ("ledger",),
+}
+
+
+def _data_engine(config: ChipConfig) -> list[Variant]:
+    (whole,) = _one("data_engine", "rtl.data_engine.engine", "DataEngine")(config)
+    return [whole, dataclasses.replace(whole, form="by feature", parts=_FEATURES)]
+
+
 #: Blocks by name, in the order of the table.
 BLOCKS = {
     "pe": _pe,
     "tensor": _one("tensor", "rtl.tensor.core", "TensorCore"),
     "vector": _one("vector", "rtl.vector.engine", "VectorEngine"),
-    "data_engine": _one("data_engine", "rtl.data_engine.engine", "DataEngine"),
+    "data_engine": _data_engine,
     "sequencer": _one("sequencer", "rtl.sequencer.sequencer", "Sequencer"),
     "l1": _one("l1", "rtl.l1.scratchpad", "L1"),
     "l2": _one("l2", "rtl.l2.scratchpad", "L2", 4),
@@ -92,7 +108,8 @@ def ppa(block: str | None, config: ChipConfig, *, liberty: Path | None = None, j
             update(done)
             begin = time.perf_counter()
             try:
-                result = synthesise(variant.make(), library, variant.target)
+                parts = [part for feature in variant.parts.values() for part in feature]
+                result = synthesise(variant.make(), library, variant.target, parts=parts)
             except ToolError as error:
                 raise BadInput(str(error)) from None
             rows.append(_row(variant, result, library, time.perf_counter() - begin))
@@ -117,15 +134,30 @@ def _row(variant: Variant, result: Synthesis, library: Library | None, seconds: 
     launch = _launch(library)
     within = [path.delay for kind, path in result.paths.items() if kind in ("reg_reg", "reg_out")]
     within += [path.delay + launch for kind, path in result.paths.items() if kind == "in_reg"]
-    registered = bool(result.flip_flops) and variant.form != "combinational"
+    registered = bool(result.flip_flops) and variant.form not in ("combinational", "by feature")
     return {
         "block": variant.block, "formats": variant.formats or None, "form": variant.form,
         "area_um2": None if result.area is None else round(result.area, 1), "nand2": round(result.nand2 or 0),
         "transistors": result.transistors, "cells": result.cells, "flip_flops": result.flip_flops, "sram_bits": result.sram_bits,
         "combinational": paths.get("in_out", {}).get("delay"), "register_to_register": paths.get("reg_reg", {}).get("delay"),
         "period": round(max(within), 3) if registered and within else None, "unit": "ns" if library else "gates", "paths": paths,
-        "abc_delay": result.abc_delay, "seconds": round(seconds, 1),
+        "abc_delay": result.abc_delay, "seconds": round(seconds, 1), "features": _features(variant, result),
     }
+
+
+def _features(variant: Variant, result: Synthesis) -> list[dict]:
+    """Area of each feature of a variant with parts, and its share, percent."""
+    if not variant.parts:
+        return []
+    rows = []
+    for name, parts in {**variant.parts, "what joins them": ("",)}.items():
+        found = [result.parts[part] for part in parts]
+        nand2 = sum(part.nand2 or 0 for part in found)
+        rows.append({
+            "feature": name, "nand2": round(nand2), "share": round(100 * nand2 / (result.nand2 or 1), 1),
+            "flip_flops": sum(part.flip_flops for part in found), "sram_bits": sum(part.sram_bits for part in found),
+        })
+    return rows
 
 
 def _launch(library: Library | None) -> float:
@@ -161,6 +193,13 @@ def _print(report: dict, json_to: str | None):
     ]
     title = f"{report['config']}, {report['library'] or 'generic gates'}"
     console(json_to).print(table(title, columns, rows, left=3))
+    for row in report["blocks"]:
+        if row["features"]:
+            console(json_to).print(table(
+                f"{row['block']} by feature", ["feature", "NAND2", "%", "flip-flops", "SRAM bits"],
+                [[each["feature"], number(each["nand2"]), number(each["share"], 1), number(each["flip_flops"]), number(each["sram_bits"])]
+                 for each in row["features"]], left=1,
+            ))
     nand2 = report["nand2"]
     area = f" of {nand2['area_um2']} um2" if with_library else ""
     console(json_to).print(f"one NAND2: {nand2['cell']}{area}; SRAMs are counted in bits, not in area")

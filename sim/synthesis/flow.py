@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +59,8 @@ class Synthesis:
     paths: dict[str, TimingPath] = field(default_factory=dict)
     #: Combinational delay as ABC sees it, ns.
     abc_delay: float | None = None
+    #: What each of the parts holds, and "" all else; without paths.
+    parts: dict[str, "Synthesis"] = field(default_factory=dict)
 
 
 @dataclass
@@ -70,12 +73,16 @@ class Netlist:
     abc_delay: float | None
 
 
-def synthesise(component: wiring.Component, library: Library | None, target: float = 3.0, adder: str | None = None) -> Synthesis:
+def synthesise(
+    component: wiring.Component, library: Library | None, target: float = 3.0, adder: str | None = None, parts: Sequence[str] = (),
+) -> Synthesis:
     """Synthesises a component, and adds up what came out; the parameters are those of :func:`map_to_cells`."""
-    return _summary(map_to_cells(component, library, target, adder), library)
+    return _summary(map_to_cells(component, library, target, adder, parts), library, parts)
 
 
-def map_to_cells(component: wiring.Component, library: Library | None, target: float = 3.0, adder: str | None = None) -> Netlist:
+def map_to_cells(
+    component: wiring.Component, library: Library | None, target: float = 3.0, adder: str | None = None, parts: Sequence[str] = (),
+) -> Netlist:
     """Maps a component to cells.
 
     Parameters
@@ -86,10 +93,15 @@ def map_to_cells(component: wiring.Component, library: Library | None, target: f
         Delay that ABC sizes for.
     adder
         Carry look-ahead of Yosys: `kogge-stone`, `han-carlson`, `sklansky`, or None for its own (Brent-Kung).
+    parts
+        Submodules, by their path with dots, that stay apart to be counted. Nothing is shared across their borders, and paths end there.
 
     Raises :class:`ToolError` where Yosys fails, or the library lacks cells for the component.
     """
     text, srams, kept = rtlil_of(component, "dut")
+    kept += [f"dut.{part}" for part in parts]
+    if missing := [name for name in kept if f"\nmodule \\{name}\n" not in text]:
+        raise ToolError(f"{type(component).__name__} has no part {', '.join(missing)}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "design.il").write_text(text)
@@ -143,14 +155,30 @@ def _ties(library: Library) -> str:
     return f"-hicell {high} -locell {low}" if high and low else ""
 
 
-def _summary(netlist: Netlist, library: Library | None) -> Synthesis:
-    modules, srams = netlist.modules, netlist.srams
-    result = Synthesis(abc_delay=netlist.abc_delay)
+def _summary(netlist: Netlist, library: Library | None, parts: Sequence[str]) -> Synthesis:
+    modules = netlist.modules
     if library:
         for module in modules.values():
             buffer_registers(module, library)
     kinds: Counter[str] = Counter()
     _count(modules, "dut", 1, kinds)
+    result = _total(kinds, netlist.srams, library)
+    result.abc_delay = netlist.abc_delay
+    for part in ("", *parts) if parts else ():
+        own: Counter[str] = Counter()
+        _count(modules, f"dut.{part}" if part else "dut", 1, own, {f"dut.{other}" for other in parts if other != part})
+        result.parts[part] = _total(own, netlist.srams, library)
+    for name, module in modules.items():
+        if not module.get("attributes", {}).get("blackbox"):
+            for kind, path in longest(module, library).items():
+                if kind not in result.paths or path.delay > result.paths[kind].delay:
+                    result.paths[kind] = TimingPath(path.delay, path.source, path.target, path.stages, None if name == "dut" else name)
+    return result
+
+
+def _total(kinds: Counter[str], srams: dict[str, str], library: Library | None) -> Synthesis:
+    """Cells by kind, added up."""
+    result = Synthesis()
     for kind, count in kinds.items():
         if kind in srams:
             depth, width = map(int, re.search(r"_(\d+)x(\d+)", kind).groups())
@@ -164,11 +192,6 @@ def _summary(netlist: Netlist, library: Library | None) -> Synthesis:
     else:
         result.transistors = sum(_TRANSISTORS.get(kind, 0) * count for kind, count in kinds.items())
         result.nand2 = result.transistors / 4
-    for name, module in modules.items():
-        if not module.get("attributes", {}).get("blackbox"):
-            for kind, path in longest(module, library).items():
-                if kind not in result.paths or path.delay > result.paths[kind].delay:
-                    result.paths[kind] = TimingPath(path.delay, path.source, path.target, path.stages, None if name == "dut" else name)
     return result
 
 
@@ -179,11 +202,13 @@ _TRANSISTORS = {
 }
 
 
-def _count(modules: dict, name: str, times: int, kinds: Counter[str]):
-    """Adds the cells of a module and of those below it."""
+def _count(modules: dict, name: str, times: int, kinds: Counter[str], but: Collection[str] = ()):
+    """Adds the cells of a module and of those below it, `but` not of these."""
     for cell in modules[name]["cells"].values():
         kind = cell["type"]
+        if kind in but:
+            continue
         if kind in modules and not modules[kind].get("attributes", {}).get("blackbox"):
-            _count(modules, kind, times, kinds)
+            _count(modules, kind, times, kinds, but)
         else:
             kinds[kind] += times
