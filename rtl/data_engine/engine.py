@@ -23,11 +23,11 @@ from rtl.l1.port import L1Read, L1Write
 __all__ = ["DataEngine"]
 
 #: Blocks that the read side may be ahead of the write side: rows of one beat, for the time to L3 and back.
-BLOCKS = 32
+BLOCKS = 64
 
 #: Bytes on their way in: what a bus of 16 byte gives in 256 cycles covers the time to L3 and back, some 140 cycles through the fabric and
 #: a busy controller.
-ARRIVALS = 4096
+ARRIVALS = 8192
 
 
 class DataEngine(wiring.Component):

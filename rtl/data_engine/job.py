@@ -12,8 +12,8 @@ __all__ = ["BYTES_BITS", "RANK", "SLOTS", "SLOT_BITS", "Box", "Conversion", "Rea
 RANK = 5
 
 #: Commands between their start in the mid end and their `done`: enough short ones to cover the way to L3 and back.
-SLOTS = 8
-SLOT_BITS = 3
+SLOTS = 16
+SLOT_BITS = 4
 
 #: A row is at most 65535 elements of 4 byte.
 BYTES_BITS = 18
@@ -95,7 +95,7 @@ class Segment(data.Struct):
     """How the bytes of a block are reshaped: with `tile`, `lines` lines of `bytes` bytes are transposed; else it is one line."""
 
     tile: 1
-    lines: 9
+    lines: 10
     bytes: BYTES_BITS
     element: 2  #: log2 of a source element's bytes
     result: 2  #: log2 of a destination element's bytes
