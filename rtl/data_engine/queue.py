@@ -11,13 +11,13 @@ __all__ = ["SramFifo"]
 
 
 class SramFifo(wiring.Component):
-    """FIFO of `depth` items, a power of two, and one more at the output; latency two cycles, one item a cycle."""
+    """FIFO of at least `depth` items (the next power of two) and one more at the output; latency two cycles, one item a cycle."""
 
     def __init__(self, shape: ShapeLike, depth: int):
-        if depth < 2 or depth & (depth - 1):
-            raise ValueError(f"a FIFO in an SRAM has a power of two of entries, not {depth}")
+        if depth < 1:
+            raise ValueError(f"a FIFO has at least 1 entry, not {depth}")
         self.shape = shape
-        self.depth = depth
+        self.depth = max(1 << (depth - 1).bit_length(), 2)
         super().__init__({"input": In(stream.Signature(shape)), "output": Out(stream.Signature(shape))})
 
     def elaborate(self, platform):

@@ -5,9 +5,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.bus.axi import FABRIC_ADDRESS_BITS, AXI4Read, Burst
-from rtl.common.stream import StreamFifo, StreamRegister
+from rtl.common.stream import StreamRegister
 from rtl.config import ChipConfig
 from rtl.data_engine.job import BYTES_BITS, SLOT_BITS, Run, RunKind
+from rtl.data_engine.queue import SramFifo
 from rtl.data_engine.splitter import PIECE_BITS, Splitter
 from rtl.isa import Space
 from rtl.l1.port import L1Read
@@ -71,7 +72,7 @@ class Reader(wiring.Component):
 
         burst_shape = data.StructLayout({"address": FABRIC_ADDRESS_BITS, "beats": 8})
         m.submodules.ar = ar = StreamRegister(burst_shape)
-        m.submodules.expected = expected = StreamFifo(
+        m.submodules.expected = expected = SramFifo(
             data.StructLayout({"space": Space, "address": 32, "bytes": PIECE_BITS, "slot": SLOT_BITS, "index": 1}),
             max(self._config.outstanding, L1_READS),
         )
@@ -80,7 +81,7 @@ class Reader(wiring.Component):
         piece = splitter.piece.payload
         from_l1 = piece.space == Space.L1
         of_list = piece.kind == RunKind.INDEX
-        in_flight = Signal(range(expected.depth + 1))
+        in_flight = Signal(range(max(self._config.outstanding, L1_READS) + 1))
         of_l1 = Signal()
         answered = Signal()
         go = Signal()
@@ -118,7 +119,7 @@ class Reader(wiring.Component):
             response_valid = Mux(of_l1, self.l1.response.valid, response_valid)
             response_data = Mux(of_l1, self.l1.response.data, response_data)
         m.d.comb += [
-            go.eq(splitter.piece.valid & ~blocked & ready & expected.input.ready),
+            go.eq(splitter.piece.valid & ~blocked & ready),
             self.axi.arvalid.eq(ar.output.valid), ar.output.ready.eq(self.axi.arready),
             self.axi.araddr.eq(ar.output.payload.address), self.axi.arlen.eq(ar.output.payload.beats),
             self.axi.arsize.eq(lane_bits), self.axi.arburst.eq(Burst.INCR), self.axi.arid.eq(0),

@@ -8,6 +8,7 @@ from rtl.bus.axi import AXI4, CHUNK_BYTES, FABRIC_ADDRESS_BITS, Burst
 from rtl.common.stream import StreamFifo, StreamRegister
 from rtl.config import ChipConfig
 from rtl.data_engine.job import BYTES_BITS, SLOT_BITS, SLOTS, Run, RunKind
+from rtl.data_engine.queue import SramFifo
 from rtl.data_engine.reader import AXI_ID_BITS, BusError
 from rtl.data_engine.splitter import PIECE_BITS, Splitter
 from rtl.isa import Space
@@ -77,7 +78,7 @@ class Writer(wiring.Component):
         m.submodules.w = w = StreamRegister(data.StructLayout(
             {"data": 8 * width, "strobe": width, "last": 1, "l3_bytes": lane_bits + 1}
         ))
-        m.submodules.responses = responses = StreamFifo(
+        m.submodules.responses = responses = SramFifo(
             data.StructLayout({"address": 32, "slot": SLOT_BITS, "last": 1}), self._config.outstanding
         )
         targets = {"w": w}
@@ -123,8 +124,10 @@ class Writer(wiring.Component):
 
         # A burst is announced with its first beat.
         announce = beat & head_beat & ~to_l1
+        in_flight = Signal(range(self._config.outstanding + 1))
+        m.d.sync += in_flight.eq(in_flight + announce - self.axi.bvalid)
         m.d.comb += [
-            can_go.eq(~head_beat | (aw.input.ready & responses.input.ready)),
+            can_go.eq(~head_beat | (aw.input.ready & (in_flight != self._config.outstanding))),
             aw.input.valid.eq(announce), responses.input.valid.eq(announce),
             aw.input.payload.address.eq(Cat(Const(0, lane_bits), piece.address[lane_bits:], piece.space == Space.L2)),
             aw.input.payload.beats.eq((lane + piece.bytes - 1)[lane_bits:]),

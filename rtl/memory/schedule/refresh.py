@@ -20,9 +20,9 @@ class Refresh(wiring.Component):
     those that served any of the last `RECENT` column commands (up to twice as many), where it is; and those of the half that was used
     longest ago, where it is going, until nothing has been served for `STILL` clocks.
 
-    From `FORCED` owed on, a bank with requests is taken if there is no other: its row serves what it has for `DRAIN` clocks at most. Where that does not keep up (a set with frequent refresh and long tRAS or tRP), no rows are opened from
-    `BEHIND` owed on until fewer than `FORCED` are. `owed` counts bank refreshes: a bank's own debt is a sixteenth of it, and one round
-    at most.
+    From `FORCED` owed on, a bank with requests is taken if there is no other: its row serves what it has for `DRAIN` clocks at most.
+    Where that does not keep up (a set with frequent refresh and long tRAS or tRP), no rows are opened from `BEHIND` owed on until fewer
+    than `FORCED` are. `owed` counts bank refreshes: a bank's own debt is a sixteenth of it, and one round at most.
 
     Members
     -------
