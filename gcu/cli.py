@@ -146,6 +146,7 @@ def move(
     memory: Annotated[str, typer.Option("--memory", help="hbm: controller and device; ideal: a memory without contention.")] = "hbm",
     on: On = "golden,verilator",
     config: Config = "small",
+    waves: Waves = False,
     json_to: Json = None,
 ):
     """Move a tensor by the data engine: slice, transpose, pad, gather, convert and more; cycles, bytes per cycle, the result."""
@@ -155,7 +156,7 @@ def move(
     from gcu.execute import parse_backends
     from gcu.move import move as command
 
-    command(spec, tensor, chosen, out=out, passes=passes, memory=memory, on=parse_backends(on), json_to=json_to)
+    command(spec, tensor, chosen, out=out, passes=passes, memory=memory, on=parse_backends(on, waves=waves), json_to=json_to, waves=waves)
 
 
 @app.command()

@@ -8,11 +8,12 @@ import numpy as np
 from compiler.errors import CompileError, NotFused
 from compiler.tensor_move import Pass, plan
 from gcu.errors import BadInput, CheckFailed
-from gcu.execute import check_outcomes, claimed, describe, execute, stalls
+from gcu.execute import check_outcomes, claimed, describe, execute, stalls, wave_files
 from gcu.expected import expected
 from gcu.move_file import Spec, load_spec, load_tensor, store_tensor
-from gcu.move_job import MEASURED, check_room, workload
+from gcu.move_job import MEASURED, TAGS, check_room, workload
 from gcu.output import check_writable, console, table, write_json
+from gcu.waves.show import show_waves
 from rtl.config import ChipConfig
 from rtl.isa import Engine
 from sim.tools import build_folder
@@ -23,7 +24,7 @@ __all__ = ["move", "perform"]
 
 def move(
     spec: Path, tensor: Path | None, config: ChipConfig, *, out: Path, passes: bool = False, memory: str = "hbm", on: list[str],
-    json_to: str | None = None,
+    json_to: str | None = None, waves: bool = False,
 ) -> dict:
     """Runs the move; raises :class:`CheckFailed` if a back end's result is not numpy's."""
     check_writable("-o", out)
@@ -35,7 +36,7 @@ def move(
     except CompileError as error:
         hint = "; --passes allows several" if isinstance(error, NotFused) else ""
         raise BadInput(f"{spec}: {error}{hint}") from None
-    report, outcomes, result = perform(wanted, codes, planned, config, memory, on)
+    report, outcomes, result = perform(wanted, codes, planned, config, memory, on, waves)
     store_tensor(out, result, planned[-1].tensor.element)
     _print(report, outcomes, json_to)
     write_json(report, json_to)
@@ -43,7 +44,7 @@ def move(
 
 
 def perform(
-    spec: Spec, codes: np.ndarray, planned: list[Pass], config: ChipConfig, memory: str, on: list[str],
+    spec: Spec, codes: np.ndarray, planned: list[Pass], config: ChipConfig, memory: str, on: list[str], waves: bool = False,
 ) -> tuple[dict, dict[str, Outcome], np.ndarray]:
     """Runs planned passes and compares; the report, the outcomes and the codes of the result."""
     check_room(spec, planned, config)
@@ -54,8 +55,12 @@ def perform(
     digest = hashlib.sha256(repr((spec, codes.shape, config.name, memory)).encode()).hexdigest()[:12]
     folder = build_folder() / "runs" / f"move_{digest}"
     with claimed(folder):
-        outcomes = execute(made, on, folder)
+        outcomes = execute(made, on, folder, waves=waves)
         dram = check_outcomes(made, outcomes, folder)
+        shown = {}
+        if waves:
+            title = f"{' + '.join(operation.name for operation in spec.operations)} on {config.name}, {memory} memory"
+            shown = show_waves(wave_files(outcomes, folder), folder, config, TAGS, title)
     for name, outcome in outcomes.items():
         _compare(name, outcome, wanted, where)
     report = {
@@ -75,7 +80,7 @@ def perform(
             "cycles": cycles, "bytes_per_cycle": report["bytes_written"] / cycles,
             "stalls": stalls(timed.counters[MEASURED], Engine.DATA, where.lane),
         }
-    return report, outcomes, wanted
+    return report | shown, outcomes, wanted
 
 
 def _compare(name: str, outcome: Outcome, wanted: np.ndarray, where):
@@ -112,3 +117,5 @@ def _print(report: dict, outcomes: dict[str, Outcome], json_to: str | None):
         f"{report['bytes_read']:,} byte read, {report['bytes_written']:,} written{rate}"
     )
     out.print(f"{', '.join(outcomes)}: every byte is numpy's")
+    if "waves" in report:
+        out.print("\n".join([*report["waves"], *report["views"], report["wave_picture"]]))

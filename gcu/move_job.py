@@ -16,11 +16,14 @@ from rtl.isa import Space
 from sim.job import Job
 from sim.workload import Segment, Workload
 
-__all__ = ["MEASURED", "Where", "check_room", "workload"]
+__all__ = ["MEASURED", "TAGS", "Where", "check_room", "workload"]
 
 #: The number of the job that is measured, of three.
 MEASURED = 1
 _LINE = 256
+
+#: Names of the commands' tags.
+TAGS = {1: "staging", 2: "move"}
 
 
 @dataclass(frozen=True)

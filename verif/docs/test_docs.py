@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rtl.config import ChipConfig
 from verif.docs.tables import renewed
 
 ROOT = Path(__file__).parents[2]
@@ -56,3 +57,10 @@ def test_every_block_is_drawn(tmp_path):
     assert {f"rtl/{block}/" for block in blocks} <= drawn
     module["draw"](tmp_path / "blocks.svg")
     assert (tmp_path / "blocks.svg").stat().st_size > 10_000
+
+
+@pytest.mark.long
+def test_ping_pong_is_drawn(tmp_path):
+    """On `small`, whose results must be numpy's."""
+    module = runpy.run_path(str(ROOT / "docs" / "ping_pong.py"))
+    assert module["draw"](tmp_path / "ping_pong.png", ChipConfig.load("small")).stat().st_size > 20_000

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from amaranth.lib import data
@@ -80,6 +81,23 @@ def test_signals_agree_with_the_counters():
         waveform.by_clock("probe_99.cause")
     with pytest.raises(KeyError, match="no signal probe_"):
         run_view(waveform, PRESETS["i20_slice"], {})
+
+
+def test_a_move_is_recorded(tmp_path):
+    """The measured job's cycles are those in which the engine has its tag; the cause of each comes with it."""
+    (tmp_path / "spec.json").write_text('{"src": "L3", "dst": "L1", "ops": [{"op": "transpose", "axes": [1, 0]}]}')
+    np.save(tmp_path / "in.npy", np.arange(40 * 24, dtype=np.int32).reshape(40, 24))
+    files = tmp_path / "spec.json", tmp_path / "in.npy", "-o", tmp_path / "out.npy"
+    answer = gcu("move", *files, *"--config tiny --on golden,icarus --waves --json -".split())
+    assert answer.status == 0, answer.err
+    assert (np.load(tmp_path / "out.npy") == np.arange(40 * 24).reshape(40, 24).T).all()
+    report = answer.json
+    waveform = Waveform(Path(report["waves"][0]))
+    tags, causes = waveform.by_clock("probe_2.tag"), waveform.by_clock("probe_2.cause")
+    assert int(((tags == 2) & (causes == Cause.BUSY.value)).sum()) == report["stalls"]["busy"]
+    assert int(waveform.by_clock("probe_2.read")[tags == 2].clip(0).sum()) == report["bytes_read"]
+    check_view(Path(report["views"][0]), waveform, {*CHIP_NAMES, "row", "column"})
+    assert Path(report["wave_picture"]).stat().st_size > 10_000
 
 
 def test_readings():
