@@ -259,11 +259,21 @@ def regress(
     workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Local processes; one a core without it.")] = None,
     scheduler: Annotated[str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A dask scheduler's, tcp://HOST:PORT.")] = None,
     fault: Annotated[str | None, typer.Option("--break", metavar="TEXT", help="Break the designs of testbenches named so.")] = None,
+    mutate: Annotated[str | None, typer.Option("--mutate", metavar="TARGET,...", help="Which faults in a block its tests find.")] = None,
+    mutants: Annotated[int, typer.Option("--mutants", metavar="N", help="With --mutate: faults, each on its own.")] = 200,
+    draw: Annotated[int, typer.Option("--draw", metavar="SEED", help="With --mutate: draws the faults.")] = 1,
     listing: Annotated[bool, typer.Option("--list", help="Show the test database, and run nothing.")] = False,
     folder: Annotated[Path, typer.Option("-o", metavar="DIR", help="Where reports and history go.")] = Path("build/regress"),
     json_to: Json = None,
 ):
     """Run the tests on local cores or a dask cluster; JUnit XML and an HTML report."""
+    if mutate is not None:
+        from gcu.regress.mutants import mutate as campaign
+
+        campaign(
+            mutate.split(","), count=mutants, seed=draw, long=long, workers=workers, scheduler=scheduler, folder=folder, json_to=json_to,
+        )
+        return
     from gcu.regress.command import Selection
     from gcu.regress.command import regress as command
 

@@ -9,6 +9,7 @@ import pytest
 from sim.tools import build_folder
 from verif import database
 from verif.common import measure
+from verif.common.mutation import Campaign, Mutation
 from verif.common.runner import SIMULATORS, Bench
 
 
@@ -20,6 +21,7 @@ def pytest_addoption(parser):
     group.addoption("--waves", action="store_true", help="record waveforms of the testbenches")
     group.addoption("--long", action="store_true", help="also run the long tier")
     group.addoption("--break", dest="fault", metavar="TEXT", help="break the design of each testbench whose name has TEXT, on purpose")
+    group.addoption("--mutant", metavar="FILE:N", help="show mutant N of the campaign in FILE, and skip tests of other designs")
     group.addoption("--database", metavar="FILE", help="write the test database, a line of JSON for each collected test")
 
 
@@ -69,14 +71,27 @@ def seed(request) -> int:
     return given if given is not None else database.default_seed(request.node.name, request.config.getoption("--round"))
 
 
+def _mutation(option: str | None) -> Mutation | None:
+    if option is None:
+        return None
+    file, _, number = option.rpartition(":")
+    try:
+        return Mutation(Campaign.load(Path(file)), int(number))
+    except (OSError, ValueError, TypeError) as error:
+        raise pytest.UsageError(f"--mutant {option}: {error}") from None
+
+
 @pytest.fixture
 def bench(request, simulator, seed) -> Bench:
     """Runs testbenches on the simulator of this test."""
     fault = request.config.getoption("fault")
     replay = database.replay(request.node.nodeid, simulator, seed, long="long" in request.keywords, fault=fault)
-    runs = Bench(simulator, seed, request.config.getoption("--waves"), replay, broken=bool(fault) and fault in request.node.nodeid)
+    runs = Bench(
+        simulator, seed, request.config.getoption("--waves"), replay, broken=bool(fault) and fault in request.node.nodeid,
+        mutation=_mutation(request.config.getoption("--mutant")),
+    )
     # What the report looks into.
-    request.node.user_properties.append(("runs", runs.folders))
+    request.node.user_properties += [("runs", runs.folders), ("designs", runs.designs)]
     return runs
 
 

@@ -34,11 +34,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a job gave: `result`, or `error` where it didn't come to one; `foreign`: the worker has other sources."""
+    """What a job gave: `result`, or `error` where it didn't come to one.
+
+    `foreign`: the worker has other sources. `expired`: the time ran out.
+    """
 
     result: dict | None
     error: str = ""
     foreign: bool = False
+    expired: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,4 +80,4 @@ def perform(job: Job) -> Answer:
     try:
         return Answer(_local.nursery.run(job.function, job.argument, job.limit))
     except (Expired, RuntimeError) as error:
-        return Answer(None, str(error))
+        return Answer(None, str(error), expired=isinstance(error, Expired))

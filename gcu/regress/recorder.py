@@ -11,20 +11,23 @@ __all__ = ["Recorder"]
 _KEPT = 20_000
 
 
+def _outcome(outcome: str, story: str = "") -> dict:
+    return {"outcome": outcome, "seconds": 0.0, "story": story, "coverage": [], "measurements": [], "designs": []}
+
+
 class Recorder:
     """Records outcomes by the name of the test.
 
     An outcome has `outcome` ("passed", "failed", "skipped"; an error of set-up or tear-down is "failed"), `seconds`, `story` (why it
-    failed or was skipped), `coverage` (exports of cocotb-coverage, XML) and `measurements` (:mod:`verif.common.measure`).
+    failed or was skipped), `coverage` (exports of cocotb-coverage, XML), `measurements` (:mod:`verif.common.measure`) and `designs` (class
+    and content hash of each).
     """
 
     def __init__(self):
         self.outcomes: dict[str, dict] = {}
 
     def pytest_runtest_logreport(self, report):
-        row = self.outcomes.setdefault(
-            report.nodeid, {"outcome": "passed", "seconds": 0.0, "story": "", "coverage": [], "measurements": []}
-        )
+        row = self.outcomes.setdefault(report.nodeid, _outcome("passed"))
         row["seconds"] += report.duration
         if report.failed:
             row["outcome"] = "failed"
@@ -37,10 +40,9 @@ class Recorder:
             files = [Path(folder) / FILE for folder in properties.get("runs", [])]
             row["coverage"] = [file.read_text() for file in files if file.exists()]
             row["measurements"] = properties.get(MEASUREMENTS, [])
+            row["designs"] = properties.get("designs", [])
 
     def pytest_collectreport(self, report):
         """A module that can't be loaded fails all of its tests."""
         if report.failed:
-            self.outcomes[report.nodeid] = {
-                "outcome": "failed", "seconds": 0.0, "story": report.longreprtext[-_KEPT:], "coverage": [], "measurements": [],
-            }
+            self.outcomes[report.nodeid] = _outcome("failed", report.longreprtext[-_KEPT:])

@@ -30,6 +30,7 @@ class Result:
     story: str = ""
     coverage: list[str] = field(default_factory=list)
     measurements: list[dict] = field(default_factory=list)
+    designs: list[list[str]] = field(default_factory=list)
 
 
 def jobs(cases: Iterable[Case], seconds: dict[str, float], simulators: list[str], *, long: bool, fault: str | None) -> list[Job]:
@@ -58,11 +59,11 @@ def jobs(cases: Iterable[Case], seconds: dict[str, float], simulators: list[str]
 def _arguments(cases: list[Case], argument: dict) -> list[str]:
     words = [*(case.nodeid for case in cases), "--sim", ",".join(argument["simulators"]), "--round", str(cases[0].round)]
     words += ["--long"] if argument["long"] else []
-    return words + (["--break", argument["fault"]] if argument["fault"] else [])
+    return words + (["--break", argument["fault"]] if argument["fault"] else []) + argument.get("more", [])
 
 
 def run(argument: dict) -> dict:
-    """Runs the cases of one job; the outcomes by case, see :class:`Recorder`."""
+    """Runs the cases of one job, with `more` options of pytest; the outcomes by case, see :class:`Recorder`."""
     import pytest
 
     cases = [Case(**case) for case in argument["cases"]]

@@ -105,7 +105,9 @@ endmodule
 class _Platform:
     """Handed to `elaborate`; its two methods are the whole protocol between blocks and emitter."""
 
-    def __init__(self):
+    def __init__(self, places: bool = False):
+        #: Source lines go along.
+        self.places = places
         #: Emitted blocks: class and key to module name and RTLIL.
         self.modules: dict[tuple, tuple[str, str]] = {}
         #: SystemVerilog of each SRAM shape by module name.
@@ -180,9 +182,12 @@ def emit(component: wiring.Component, top: str, *, enables: bool = False) -> Emi
     return Emission(top, text, ports)
 
 
-def rtlil_of(component: wiring.Component, top: str) -> tuple[str, dict[str, str], list[str]]:
-    """For synthesis: the RTLIL of `component` as module `top`, SystemVerilog of its SRAMs by module, and the modules of repeated blocks."""
-    platform = _Platform()
+def rtlil_of(component: wiring.Component, top: str, *, places: bool = False) -> tuple[str, dict[str, str], list[str]]:
+    """The RTLIL of `component` as module `top`, SystemVerilog of its SRAMs by module, and the modules of repeated blocks.
+
+    With `places` the cells know the lines that made them.
+    """
+    platform = _Platform(places)
     design = _rtlil(_Body(component) if isinstance(component, EmitOnce) else component, top, platform)
     blocks = list(platform.modules.values())
     return "\n".join([design, *(text for _, text in blocks)]), platform.srams, [name for name, _ in blocks]
@@ -204,7 +209,7 @@ class _Body(wiring.Component):
 
 def _rtlil(component: wiring.Component, name: str, platform: _Platform) -> str:
     ports = {port: (value, None) for port, _, value in ports_of(component)}
-    return rtlil.convert(Fragment.get(component, platform), name=name, ports=ports, emit_src=False, platform=platform)
+    return rtlil.convert(Fragment.get(component, platform), name=name, ports=ports, emit_src=platform.places, platform=platform)
 
 
 _PASSES = "proc -norom; pmuxtree; opt_clean; {}memory_collect; write_verilog -sv -norename -noattr"

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import cocotb_tools.runner
+import pytest
 from amaranth.lib import wiring
 
 from sim.tools import build_folder, fst_possible, make_overrides, verilator_environment
@@ -26,6 +27,7 @@ from sim.verilated import shared
 from sim.verilog.emit import Emission
 from verif.common.emission import emission
 from verif.common.fault import Fault
+from verif.common.mutation import Mutation
 
 __all__ = ["SIMULATORS", "Bench", "BenchFailure"]
 
@@ -99,8 +101,11 @@ class Bench:
     broken: bool = False
     #: (tests, failures) of the last run.
     last: tuple[int, int] = field(default=(0, 0), init=False)
-    #: Folders of all runs so far.
+    #: Shows a mutant instead of the design that it belongs to; tests of other designs are skipped.
+    mutation: Mutation | None = None
+    #: Folders of all runs so far; class and content hash of their designs.
     folders: list[str] = field(default_factory=list, init=False)
+    designs: list[tuple[str, str]] = field(default_factory=list, init=False)
 
     def run(
         self,
@@ -123,6 +128,12 @@ class Bench:
         if self.broken:
             component = Fault(component, None, after=_BROKEN_AFTER)
         made = emission(component, "dut")
+        self.designs.append((type(component).__name__, made.digest))
+        if self.mutation is not None:
+            mutants = self.mutation.emission(component, made)
+            if mutants is None:
+                pytest.skip("not the design of the mutants")
+            made, plusargs = mutants, [*plusargs, f"+mutant={self.mutation.number}"]
         build = self._build(made, [Path(source).resolve() for source in sources], parameters or {})
         label = re.sub(r"\W+", "_", os.environ.get("PYTEST_CURRENT_TEST", tests).split(" (")[0].split("/")[-1])
         run = build_folder() / "tests" / f"{label}_{self.seed}"
@@ -203,6 +214,8 @@ class Bench:
             names = ["clk", "rst", *(port.name for port in made.ports)]
             public.write_text("`verilator_config\n" + "".join(f'public_flat_rw -module "dut" -var "{name}"\n' for name in names))
             arguments = ["-Wall", str(waivers), str(public), "-O3", "--no-timing"]
+            if self.mutation is not None:
+                arguments.append("-Wno-fatal")  # a bit that changes another one of its word looks like a loop
             if self.waves:
                 arguments.append("--trace-fst" if fst_possible() else "--trace-vcd")
         try:

@@ -1,0 +1,151 @@
+"""Designs with small faults to choose from, to see which of them the tests find: Yosys's `mutate` in the way to Verilog.
+
+One text holds all mutants. The top module takes the number of the one to show from the plusarg `+mutant=N`; 0, or none, is the design as
+it is.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from sim.verilog.emit import Emission, Port, ports_of, rtlil_of
+
+__all__ = ["Mutant", "Mutated", "mutate"]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`what` happens to a bit of a port of a cell; `wire` is what hangs on it and `place` the lines that made the cell, FILE:LINE."""
+
+    number: int
+    what: str
+    cell: str
+    port: str
+    wire: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.what} of {self.cell} {self.port}, {self.wire} ({self.place})"
+
+
+@dataclass(frozen=True)
+class Mutated:
+    """A design with its mutants, numbered from 1."""
+
+    emission: Emission
+    mutants: tuple[Mutant, ...]
+
+    def save(self, file: Path):
+        temporary = file.with_suffix(".new")
+        temporary.write_text(json.dumps(asdict(self)))
+        temporary.replace(file)
+
+    @classmethod
+    def load(cls, file: Path) -> "Mutated":
+        kept = json.loads(file.read_text())
+        made = kept["emission"]
+        ports = tuple(Port(**port) for port in made["ports"])
+        return cls(Emission(made["top"], made["text"], ports), tuple(Mutant(**mutant) for mutant in kept["mutants"]))
+
+
+#: Cells that are no hardware.
+_NO_GATES = ("check", "assert", "assume", "cover", "print")
+
+#: What `mutate` calls its modes.
+_MODES = {
+    "inv": "inverted", "const0": "stuck at 0", "const1": "stuck at 1", "cnot0": "inverted where another bit is 0",
+    "cnot1": "inverted where another bit is 1",
+}
+
+_YOSYS = """
+import sys
+from pyosys import libyosys as ys
+design = ys.Design()
+for line in open(sys.argv[1]):
+    ys.Pass.call(design, "tee -q " + line.strip())
+"""
+
+
+def mutate(component: wiring.Component, top: str, *, count: int, seed: int, inside: str = "") -> Mutated:
+    """Emits `component` as module `top` with `count` mutants drawn by `seed`, evenly over modules, cells, wires and source lines.
+
+    `inside` names a submodule, with dots: only it and what is below it is changed, and blocks that are emitted once. SRAMs and assertions
+    stay as they are. Raises RuntimeError where Yosys fails.
+    """
+    text, srams, blocks = rtlil_of(component, top, places=True)
+    name = f"{top}.{inside}" if inside else top
+    if f"\nmodule \\{name}\n" not in text:
+        raise RuntimeError(f"{type(component).__name__} has no submodule {inside!r}")
+    width = max(count.bit_length(), 1)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "design.il").write_text(text)
+        listing = folder / "mutants.txt"
+        sites = " ".join([name, f"{name}.*", *blocks])
+        prepare = [
+            f"read_rtlil {folder / 'design.il'}", f"hierarchy -top {top}", "proc -norom", "pmuxtree", "opt_expr", "wreduce", "opt_clean",
+        ]
+        choose = [
+            f"select -set sites {sites}", *(f"select -set sites @sites t:${kind} %d" for kind in _NO_GATES),
+            f"mutate -list {count + count // 2 + 20} -seed {seed} -o {listing} @sites",
+        ]
+        keep = [f"write_rtlil {folder / 'prepared.il'}"]
+        _run(folder, [*prepare, *keep, *choose])
+        # A register that is cut off from its wire would lose its initial value, and its input has the same faults. Clocks are no logic.
+        drawn = [line for line in listing.read_text().splitlines() if re.search(r"-port \\?(?!Q |CLK )", line)]
+        lines = [f"{line} -ctrl mutant {width} {number}" for number, line in enumerate(drawn[:count], 1)]
+        target = folder / "design.sv"
+        _run(folder, [f"read_rtlil {folder / 'prepared.il'}", *lines, "memory_collect", f"write_verilog -sv -norename -noattr {target}"])
+        verilog = "\n".join(target.read_text().splitlines()[1:]) + "\n"
+    text = _chosen_by_plusarg(verilog, top, width) + "".join(srams[sram] for sram in sorted(srams))
+    ports = tuple(
+        Port(port, "input" if direction == "i" else "output", len(value)) for port, direction, value in ports_of(component)
+    )
+    return Mutated(Emission(top, text, ports), tuple(_mutant(number, line) for number, line in enumerate(lines, 1)))
+
+
+def _run(folder: Path, commands: list[str]):
+    script = folder / "commands.txt"
+    script.write_text("\n".join(commands) + "\n")
+    run = subprocess.run([sys.executable, "-c", _YOSYS, str(script)], capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise RuntimeError(f"Yosys could not make mutants: {(run.stdout + run.stderr).strip()[-2000:]}")
+
+
+def _mutant(number: int, line: str) -> Mutant:
+    """From a line of `mutate -list`."""
+    words = dict(re.findall(r"-(\w+) (\S+)", line))
+    places = re.findall(r"-src (\S+)", line)
+    bit = f"[{words['portbit']}]" if "portbit" in words else ""
+    wire = f"{words['wire']}[{words['wirebit']}]" if "wire" in words else "no wire"
+    kind = words["cell"].removeprefix("\\")
+    return Mutant(
+        number, _MODES.get(words["mode"], words["mode"]), f"{words['module'].removeprefix(chr(92))}.{kind}",
+        words["port"].removeprefix("\\") + bit, wire.removeprefix("\\"), ", ".join(_relative(place) for place in places) or "no line",
+    )
+
+
+def _relative(place: str) -> str:
+    """From the root of the project; without columns."""
+    parts = [re.sub(r"^.*/(?:site-packages/|(?=(?:rtl|verif|sim)/))", "", part) for part in place.split("|")]
+    return ", ".join(dict.fromkeys(re.sub(r"^([^:]+:\d+).*$", r"\1", part) for part in parts))
+
+
+def _chosen_by_plusarg(verilog: str, top: str, width: int) -> str:
+    """The input `mutant` of the top module becomes a register that keeps what the plusarg says."""
+    begin = verilog.index(f"module {top}(")
+    end = verilog.index("endmodule", begin)
+    body = verilog[begin:end]
+    if "mutant" not in body.partition(";")[0]:
+        return verilog  # no mutant at all
+    header, _, rest = body.partition(";")
+    header = re.sub(r",\s*mutant\b|\bmutant\s*,\s*", "", header)
+    declaration = f"  reg [{width - 1}:0] mutant;\n  initial if (!$value$plusargs(\"mutant=%d\", mutant)) mutant = {width}'d0;\n"
+    rest = re.sub(r"^  input (\[\d+:0\] )?mutant;\n(  wire (\[\d+:0\] )?mutant;\n)?", declaration, rest, flags=re.MULTILINE)
+    return verilog[:begin] + header + ";" + rest + verilog[end:]

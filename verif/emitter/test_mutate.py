@@ -1,0 +1,90 @@
+"""Mutants of a design: 0 is the design, every other number is one fault, and each knows its place in the source."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from amaranth import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from sim.verilog.emit import emit
+from sim.verilog.mutate import Mutated, mutate
+
+#: Prints the outputs of three hundred clocks, with a reset half-way and inputs that count through all values.
+PLAYER = """
+module player;
+  reg clk = 0; reg rst = 0; reg [8:0] n = 0; wire [7:0] sum, kept;
+  dut dut(.clk(clk), .rst(rst), .a(n[7:0] ^ {n[0], 7'd0}), .go(n[2]), .sum(sum), .kept(kept));
+  always #1 clk = ~clk;
+  always @(negedge clk) begin $display("%h %h", sum, kept); n = n + 1; rst = n == 150; if (n == 300) $finish; end
+endmodule
+"""
+
+
+class _Keeper(wiring.Component):
+    a: In(8)
+    go: In(1)
+    kept: Out(8)
+
+    def elaborate(self, platform):
+        m = Module()
+        with m.If(self.go):
+            m.d.sync += self.kept.eq(self.a)
+        return m
+
+
+class _Summer(wiring.Component):
+    """Everything that it computes reaches an output, and every value of its inputs comes: no mutant is like the design itself."""
+
+    a: In(8)
+    go: In(1)
+    sum: Out(8)
+    kept: Out(8)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.keeper = keeper = _Keeper()
+        total = Signal(8)
+        m.d.comb += [total.eq(self.a + 3), keeper.a.eq(self.a ^ 0x55), keeper.go.eq(self.go), self.kept.eq(keeper.kept)]
+        m.d.sync += self.sum.eq(total)
+        return m
+
+
+def outputs(text: str, folder: Path, *plusargs: str) -> str:
+    """What Icarus prints."""
+    design = folder / "design.vvp"
+    if not design.exists():
+        (folder / "design.sv").write_text(text + PLAYER)
+        subprocess.run(["iverilog", "-g2012", "-s", "player", "-o", design, folder / "design.sv"], check=True)
+    return subprocess.run(["vvp", "-n", design, *plusargs], check=True, capture_output=True, text=True).stdout
+
+
+def test_each_mutant_is_a_fault(tmp_path):
+    made = mutate(_Summer(), "dut", count=20, seed=1)
+    made.save(tmp_path / "mutants.json")
+    assert Mutated.load(tmp_path / "mutants.json") == made
+    (tmp_path / "itself").mkdir()
+    wanted = outputs(emit(_Summer(), "dut").text, tmp_path / "itself")
+    assert len(wanted.splitlines()) == 300
+    assert outputs(made.emission.text, tmp_path) == outputs(made.emission.text, tmp_path, "+mutant=0") == wanted
+    alike = [mutant for mutant in made.mutants if outputs(made.emission.text, tmp_path, f"+mutant={mutant.number}") == wanted]
+    # A bit of the sum is sometimes like another one: "where another bit is 0" may never come.
+    assert all(mutant.what.startswith("inverted where") for mutant in alike), [str(mutant) for mutant in alike]
+    assert len(alike) < 4
+    places = {mutant.place for mutant in made.mutants}
+    assert all(re.fullmatch(r"verif/emitter/test_mutate\.py:\d+(, verif/emitter/test_mutate\.py:\d+)*", place) for place in places), places
+    assert len(places) > 2
+
+
+def test_below_a_submodule_alone():
+    made = mutate(_Summer(), "dut", count=6, seed=3, inside="keeper")
+    assert made.mutants and all(mutant.cell.startswith("dut.keeper.") for mutant in made.mutants)
+    assert made == mutate(_Summer(), "dut", count=6, seed=3, inside="keeper")
+    assert made.mutants != mutate(_Summer(), "dut", count=6, seed=4, inside="keeper").mutants
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(RuntimeError, match="nosuch"):
+        mutate(_Summer(), "dut", count=1, seed=1, inside="nosuch")
