@@ -173,10 +173,10 @@ def test_standard_input(monkeypatch):
 def test_broken_rule(monkeypatch, trace):
     """A controller that works by another set than its checker judges by: exit status 1 and the rule's name."""
     real = command.check
-    slow = dataclasses.replace(P3200, tRCDRD=30)
+    slow = dataclasses.replace(P3200, tCCD_S=3)
     monkeypatch.setattr(command, "check", lambda lines, timing, **more: real(lines, slow, **more))
     answer = gcu("dram", "--trace", trace)
-    assert answer.status == 1 and "broken DRAM rules; first: tRCDRD" in answer.err
+    assert answer.status == 1 and "broken DRAM rules; first: tCCD_S" in answer.err
 
 
 def test_wrong_byte(monkeypatch, trace):
