@@ -64,3 +64,18 @@ def test_ping_pong_is_drawn(tmp_path):
     """On `small`, whose results must be numpy's."""
     module = runpy.run_path(str(ROOT / "docs" / "ping_pong.py"))
     assert module["draw"](tmp_path / "ping_pong.png", ChipConfig.load("small")).stat().st_size > 20_000
+
+
+#: Pages of a folder of `verif/` where they have another name. What the front door's tests of a block are for stands in the block's plan.
+PLANS = {"memory": ("memory", "memory_ports", "memory_scheduler", "memory_service", "hbm_model"), "common": ("verification",)}
+
+
+@pytest.mark.parametrize("folder", sorted({path.name for path in (ROOT / "verif").iterdir() if any(path.rglob("test_*.py"))} - {"front"}))
+def test_plan_and_code_name_the_same_coverage_points(folder):
+    def points(paths) -> set[str]:
+        return {name for path in paths for name in re.findall(r"\bcp_\w+", path.read_text())}
+
+    pages = [ROOT / "docs" / f"{page}.md" for page in PLANS.get(folder, (folder,))]
+    code = [*(ROOT / "verif" / folder).rglob("*.py"), *(ROOT / "verif" / "front").glob(f"test_{folder}.py")]
+    planned, coded = points(path for path in pages if path.exists()), points(code)
+    assert planned == coded, f"only in the plan: {sorted(planned - coded)}; only in the code: {sorted(coded - planned)}"

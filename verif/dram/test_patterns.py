@@ -17,7 +17,7 @@ MAP = AddressMap(32768)
 @pytest.mark.parametrize("memory", (1 << 20, 32 << 20, MEMORY))
 @pytest.mark.parametrize("name", PATTERNS)
 def test_every_pattern(name, memory):
-    """The asked number of requests, inside the memory, the same for the same seed, and in the mix that the pattern names."""
+    """cp_patterns: the asked number of requests, inside the memory, the same for the same seed, and in the mix that the pattern names."""
     pattern = PATTERNS[name]
     requests, again = (pattern.make(6001, memory, 3) for _ in range(2))
     assert len(requests) == 6001 and requests.atom.max() < memory // 32
@@ -75,7 +75,7 @@ def test_mixture():
 
 
 def test_bounds():
-    """P3200 by hand. Random: in 390 clocks one refresh takes 13 and activates come every 7, 53.857 of them with 4 clocks of data each.
+    """cp_bounds: P3200 by hand. Random: in 390 clocks one refresh takes 13 and activates come every 7, 53.857 of them with 4 clocks of data each.
     1 : 1: 384 accesses, 768 clocks of data, and 17 + 18 clocks lost in turning. 2 : 1: 336 accesses."""
     timing = TimingSet.load("P3200")
     expected = {

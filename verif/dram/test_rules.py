@@ -42,6 +42,7 @@ def test_the_set_itself(tmp_path):
 
 @pytest.mark.parametrize("key", RULES)
 def test_rule(tmp_path, key):
+    """cp_rules: a device and a checker that ask for one clock more than the controller keeps both name the rule."""
     longer = {key: getattr(TIMING, key) + 1}
     judged = object.__new__(TimingSet)  # a longer tRAS or tRP alone contradicts tRC: as a fault, that doesn't matter
     for field in dataclasses.fields(TimingSet):

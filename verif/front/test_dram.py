@@ -65,6 +65,7 @@ def test_requests_written_and_read(tmp_path):
     ("R 0x" + "0" * 9000, "line 1: longer than 4096 characters"),
 ])
 def test_bad_requests(text, message):
+    """cp_file: every bad line."""
     with pytest.raises(BadInput) as error:
         parse(text)
     assert message in str(error.value) and str(error.value).startswith("--trace t.txt")
@@ -171,7 +172,7 @@ def test_standard_input(monkeypatch):
 
 
 def test_broken_rule(monkeypatch, trace):
-    """A controller that works by another set than its checker judges by: exit status 1 and the rule's name."""
+    """cp_front: a controller that works by another set than its checker judges by: exit status 1 and the rule's name."""
     real = command.check
     slow = dataclasses.replace(P3200, tCCD_S=3)
     monkeypatch.setattr(command, "check", lambda lines, timing, **more: real(lines, slow, **more))

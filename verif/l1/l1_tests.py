@@ -4,18 +4,20 @@ import cocotb
 
 from verif.common.clock import start
 from verif.common.params import config, params, rng
+from verif.l1.coverage import L1Coverage
 from verif.l1.history import History
 from verif.l1.ports import Ports, Request
 
 CONFIG = config()
 ROW = CONFIG.l1_banks * CONFIG.l1_bank_bytes
 HISTORY = History(CONFIG.l1_bytes)
+COVERAGE = L1Coverage(CONFIG)
 
 
 async def bring_up(dut) -> Ports:
     await start(dut, 60_000)
     HISTORY.settle()
-    return Ports(dut, CONFIG, HISTORY, rng("ports"))
+    return Ports(dut, CONFIG, HISTORY, rng("ports"), COVERAGE)
 
 
 def owners(random, writers: list[str]) -> list[str]:
@@ -63,11 +65,20 @@ async def random_traffic(dut):
         await ports.drain()
         ports.history.settle()
         await read_back(ports, window)
+        # Each writer over the end of the memory, where its bytes may have been another's.
+        for name in writers:
+            width = ports.ports[name].signature.width
+            across = CONFIG.l1_bytes - random.randint(1, width - 1)
+            ports.push(name, Request(across, data=random.randbytes(width), strobe=(1 << width) - 1))
+            await ports.drain()
+        ports.history.settle()
+        await read_back(ports, window)
         for _ in range(20):
             await ports.step()
     for port in ports.ports.values():
         assert port.taken == port.answered > 0
         dut._log.info("%s: %d requests, longest wait %d cycles", port.name, port.answered, port.worst)
+    COVERAGE.export()
 
 
 @cocotb.test()
@@ -84,6 +95,7 @@ async def nobody_starves(dut):
     await ports.drain()
     dut._log.info("one contended bank: longest wait %d cycles, bound %d", max(port.worst for port in ports.ports.values()), ports.bound)
     assert ports.cycle >= requests * len(ports.ports), "more than one access a cycle went to one bank"
+    COVERAGE.export()
 
 
 @cocotb.test()
@@ -109,6 +121,7 @@ async def peak_throughput(dut):
     total = sum(port.signature.width for port, _ in chosen) * requests
     dut._log.info("peak: %d ports, %d bytes in %d cycles, %.1f of %d bytes a cycle", len(chosen), total, cycles, total / cycles, ROW)
     assert cycles <= requests + 6, f"{requests} requests on each port took {cycles} cycles"
+    COVERAGE.export()
 
 
 @cocotb.test()
@@ -125,3 +138,4 @@ async def skew_spreads_strides(dut):
     begin = ports.cycle
     await ports.drain()
     assert ports.cycle - begin <= requests + 6, f"{requests} requests took {ports.cycle - begin} cycles"
+    COVERAGE.export()

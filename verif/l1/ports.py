@@ -9,12 +9,10 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from rtl.config import ChipConfig
 from rtl.l1.port import L1Read, l1_ports
 from verif.common.streams import pack
+from verif.l1.coverage import PATIENCE, L1Coverage
 from verif.l1.history import History
 
 __all__ = ["Ports", "Request"]
-
-#: Cycles that a request may wait as the first of its port, from the contract: it goes first after 15, one such request a cycle.
-PATIENCE = 15
 
 
 @dataclass
@@ -40,6 +38,7 @@ class _Port:
     taken: int = 0
     answered: int = 0
     worst: int = 0
+    granted: int = -1
 
     @property
     def is_read(self) -> bool:
@@ -53,10 +52,11 @@ class Ports:
     its answer; it stands behind at most two others of its port.
     """
 
-    def __init__(self, dut, config: ChipConfig, history: History, rng: random.Random):
+    def __init__(self, dut, config: ChipConfig, history: History, rng: random.Random, coverage: L1Coverage):
         self.dut = dut
         self.ports = {name: _Port(name, signature, random.Random(rng.random())) for name, signature in l1_ports(config).items()}
         self.history = history
+        self.coverage = coverage
         self.cycle = 0
         self.bound = 3 * (PATIENCE + len(self.ports) + 1) + 6
 
@@ -109,6 +109,11 @@ class Ports:
         request, since, taken, writes = port.flight.popleft()
         port.answered += 1
         port.worst = max(port.worst, self.cycle - since)
+        # As the first of its port from `since` or the last answer on; granted two (write) or three cycles (read) before this one.
+        granted = self.cycle - (3 if port.is_read else 1)
+        waited = granted - max(since + 1, port.granted + 1)
+        port.granted = granted
+        self.coverage.sample(port.name, request.address, request.size, request.strobe, waited, port.stall)
         if port.is_read:
             # The grant comes a cycle after the request was taken at the earliest.
             assert self.cycle >= taken + 3, f"{port.name}: answered {self.cycle - taken} cycles after it was taken"

@@ -7,16 +7,20 @@ import pytest
 from rtl.config import PRESETS, ChipConfig
 from rtl.l1.decode import Geometry
 from rtl.l1.scratchpad import L1
+from verif.common.coverage import Report
 from verif.common.fault import Fault
 from verif.common.tiers import long_on_verilator
+from verif.l1.coverage import BLOCK
 
 TESTS = "verif.l1.l1_tests"
 TINY = PRESETS["tiny"]
 ALL = ["random_traffic", "nobody_starves", "peak_throughput", "skew_spreads_strides"]
 
 
-def test_l1(bench):
-    bench.run(L1(TINY), TESTS, testcase=ALL)
+def test_l1(bench, tmp_path):
+    report = Report(BLOCK, [bench.run(L1(TINY), TESTS, testcase=ALL)], tmp_path)
+    print(report)
+    assert report.share() == 1, f"holes:\n{report}"
 
 
 def test_l1_few_rows(request, bench):

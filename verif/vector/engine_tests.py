@@ -15,8 +15,10 @@ from verif.common.l1_model import L1Model
 from verif.common.params import config, params, rng
 from verif.common.streams import StreamSource
 from verif.vector import commands, model
+from verif.vector.coverage import VectorCoverage
 
 CONFIG = config()
+COVERAGE = VectorCoverage(CONFIG)
 
 
 class Bench:
@@ -25,6 +27,7 @@ class Bench:
     def __init__(self, dut, name: str, stall: float = 0.3, latency: int = 6):
         self.dut = dut
         self.rng = rng(name)
+        self.stall, self.before = stall, "first"
         self.memory = np.zeros(CONFIG.l1_bytes, np.uint8)
         self.expected = bytearray(CONFIG.l1_bytes)
         ports = {port: signature for port, signature in l1_ports(CONFIG).items() if port.startswith("vector_")}
@@ -45,6 +48,8 @@ class Bench:
     def push(self, command: dict, rows=()):
         """Queues a command and its rows, and runs it on the model."""
         wanted = model.check(command, CONFIG)
+        COVERAGE.sample(command, wanted[0], self.before, self.stall)
+        self.before = "good" if wanted[0] is Status.OK else "refused"
         self.driver.push(model.encode(command))
         if wanted[0] is Status.OK:
             for beat in rows:
@@ -82,6 +87,7 @@ async def random_commands(dut):
             assert one[1][0] is Status.OK, one
             await bench.finish(one)
         bench.compare(*pushed)
+    COVERAGE.export()
 
 
 @cocotb.test()
@@ -98,31 +104,36 @@ async def same_engine_order(dut):
     for one in pushed:
         await bench.finish(one)
     bench.compare(*pushed)
+    COVERAGE.export()
 
 
 @cocotb.test()
 async def hostile_commands(dut):
-    """Every broken rule ends in its status, nothing is written, and the legal command behind it runs."""
+    """Every broken rule ends in its status, nothing is written, and the legal command behind it runs; one or two in a row are broken."""
     count = params()["hostile"]
     await start(dut, 4000 * count + 1000)
     bench = Bench(dut, "hostile", stall=0.1)
     bench.randomise()
     seen = set()
     for i in range(count):
-        while True:
-            command = commands.break_rule(bench.rng, commands.legal(bench.rng, CONFIG), CONFIG, i % commands.RULES)
-            # What is still legal may be huge; other tests run legal commands.
-            if model.check(command, CONFIG)[0] is not Status.OK:
-                break
+        broken = []
+        for _ in range(bench.rng.choice([1, 1, 2])):
+            while True:
+                command = commands.break_rule(bench.rng, commands.legal(bench.rng, CONFIG), CONFIG, (i + len(broken)) % commands.RULES)
+                # What is still legal may be huge; other tests run legal commands.
+                if model.check(command, CONFIG)[0] is not Status.OK:
+                    break
+            broken.append(command)
         good = commands.legal(bench.rng, CONFIG, from_tensor=False)
-        pushed = [bench.push(command), bench.push(good)]
-        seen.add(pushed[0][1][0])
+        pushed = [bench.push(command) for command in (*broken, good)]
+        seen |= {status for _, (status, *_) in pushed[:-1]}
         for one in pushed:
             await bench.finish(one)
         bench.compare(*pushed)
     assert seen >= {
         Status.UNDEFINED_OPCODE, Status.UNDEFINED_FIELD, Status.UNSUPPORTED, Status.SIZE, Status.ALIGNMENT, Status.ADDRESS,
     }, seen
+    COVERAGE.export()
 
 
 @cocotb.test()
@@ -139,6 +150,7 @@ async def edges_of_l1(dut):
                 assert pushed[1][0] is (Status.ADDRESS if outside else Status.OK), pushed
                 await bench.finish(pushed)
                 bench.compare(pushed)
+    COVERAGE.export()
 
 
 @cocotb.test()
@@ -165,6 +177,7 @@ async def reset_in_the_middle(dut):
         for one in pushed:
             await bench.finish(one)
         bench.compare(*pushed)
+    COVERAGE.export()
 
 
 class Tally:
@@ -251,3 +264,4 @@ async def typical_programs_at_full_rate(dut):
         if spent > 1.1 * cycles * count + 45:
             slow.append((name, spent, count, cycles))
     assert not slow, slow
+    COVERAGE.export()

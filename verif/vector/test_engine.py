@@ -3,7 +3,9 @@
 import pytest
 
 from rtl.config import ChipConfig
+from verif.common.coverage import Report
 from verif.common.fault import Fault
+from verif.vector.coverage import BLOCK
 from verif.vector.units import EngineBench
 
 TESTS = "verif.vector.engine_tests"
@@ -21,8 +23,14 @@ def run(bench, config, make=lambda component: component, **kwargs):
     return bench.run(make(EngineBench(configuration(config))), TESTS, params=params, **kwargs)
 
 
-def test_engine(bench):
-    run(bench, "tiny")
+#: Share of the coverage plan that the quick tier holds at least; the long tier holds all of it.
+QUICK = {"icarus": 0.85, "verilator": 0.93}
+
+
+def test_engine(bench, tmp_path):
+    report = Report(BLOCK, [run(bench, "tiny")], tmp_path)
+    print(report)
+    assert report.share() >= QUICK[bench.simulator], f"covered {report.share():.1%}\n{report}"
 
 
 def test_engine_narrow(bench, request):
@@ -47,5 +55,7 @@ def test_fault(bench, port, bit, testcase):
 
 @pytest.mark.long
 @pytest.mark.parametrize("config", ["tiny", NARROW, "small"], ids=["tiny", "narrow", "small"])
-def test_engine_long(bench, config):
-    run(bench, config, params={"commands": 2000, "hostile": 2000})
+def test_engine_long(bench, config, tmp_path):
+    report = Report(BLOCK, [run(bench, config, params={"commands": 2000, "hostile": 2000})], tmp_path)
+    print(report)
+    assert report.share() == 1, f"holes:\n{report}"
