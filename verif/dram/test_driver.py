@@ -38,7 +38,8 @@ def traffic(seed: int, count: int, *, atoms: int = 2048) -> Requests:
 @pytest.mark.parametrize("atoms", (1, 8, 2048))
 @pytest.mark.parametrize("stall", (0.0, 0.4))
 def test_good(slave, seed, atoms, stall):
-    """cp_scoreboard: nothing is wrong where nothing is; storms on one atom and on eight, overtaking and interleaving, and `ready` low at random."""
+    """cp_scoreboard: nothing is wrong where nothing is; storms on one atom and on eight, overtaking and interleaving, and `ready`
+    low at random."""
     requests = traffic(seed, 20_000, atoms=atoms)
     found = run(slave, requests, stall=stall, seed=seed)
     assert found.ok, found.log
@@ -65,8 +66,8 @@ def test_latency(slave):
 
 
 def test_order_and_window(slave):
-    """cp_window: requests are taken in the trace's order, at most one a clock; a limited window ends after so many clocks, and everything that was
-    taken is answered."""
+    """cp_window: requests are taken in the trace's order, at most one a clock; a limited window ends after so many clocks, and
+    everything that was taken is answered."""
     requests = traffic(1, 5000)
     found = run(slave, requests, clocks=1000)
     assert found.ok and found.clocks == 1000

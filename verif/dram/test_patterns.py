@@ -75,8 +75,8 @@ def test_mixture():
 
 
 def test_bounds():
-    """cp_bounds: P3200 by hand. Random: in 390 clocks one refresh takes 13 and activates come every 7, 53.857 of them with 4 clocks of data each.
-    1 : 1: 384 accesses, 768 clocks of data, and 17 + 18 clocks lost in turning. 2 : 1: 336 accesses."""
+    """cp_bounds: P3200 by hand. Random: in 390 clocks one refresh takes 13 and activates come every 7, 53.857 of them with 4 clocks of
+    data each. 1 : 1: 384 accesses, 768 clocks of data, and 17 + 18 clocks lost in turning. 2 : 1: 336 accesses."""
     timing = TimingSet.load("P3200")
     expected = {
         "seq_read": 100, "seq_write": 100, "seq_1to1": 100 * 768 / 803, "seq_2to1": 100 * 672 / 707, "copy_offset": 100 * 768 / 803,

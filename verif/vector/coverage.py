@@ -1,5 +1,7 @@
 """Coverage plan of the vector engine's commands (`docs/vector.md`)."""
 
+from typing import Any
+
 from rtl.config import ChipConfig
 from rtl.formats import Format
 from rtl.isa import Status, VectorOp, VectorSource
@@ -48,7 +50,7 @@ class VectorCoverage:
         self._plan = Plan(BLOCK, _POINTS, _CROSSES)
 
     def sample(self, command: dict, status: Status, before: str, stall: float):
-        values = dict.fromkeys(_POINTS, set())
+        values: dict[str, Any] = {name: set() for name in _POINTS}
         values |= {"cp_status": status.name, "cp_before": before, "cp_stall": "rough" if stall else "calm"}
         if status is Status.OK:
             values |= self._contents(command)
