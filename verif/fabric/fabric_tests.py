@@ -6,6 +6,7 @@ from cocotb.triggers import ClockCycles
 from rtl.bus.axi import CHUNK_BYTES, L2_SELECT_BIT, Response
 from verif.common.params import params, rng
 from verif.fabric.bench import CONFIG, Around
+from verif.fabric.coverage import FabricCoverage
 from verif.fabric.master import Burst, Master
 from verif.fabric.space import place
 
@@ -27,17 +28,22 @@ def some_chunks(random, owner: int, owners: int) -> list[int]:
 
 
 class Client:
-    """Random reads and writes of one master over its own chunks; several at a time, but none to a chunk that is being written."""
+    """Random reads and writes of one master over its own chunks; several at a time, now more, now fewer, but none to a chunk that is being
+    written."""
 
-    def __init__(self, around: Around, master: Master, random, chunks: list[int]):
+    def __init__(self, around: Around, master: Master, random, chunks: list[int], coverage: FabricCoverage, stall: float):
         self.around, self.master, self.random, self.chunks = around, master, random, chunks
+        self.coverage, self.stall = coverage, stall
         self.busy: dict[int, int] = {}
         self.counts = {resp.value: 0 for resp in Response}
         self.pending = 0
 
     async def run(self, bursts: int):
+        most = 12
         while bursts or self.pending:
-            if bursts and self.pending < 12:
+            if self.random.random() < 0.03:
+                most = self.random.choice([1, 4, 12, 12])
+            if bursts and self.pending < most:
                 chunk = self.random.choice(self.chunks)
                 write = self.master.writes and self.random.random() < 0.5
                 if chunk not in self.busy:
@@ -56,6 +62,7 @@ class Client:
     async def _read(self, chunk: int):
         first, beats = self._part(chunk)
         transfer = self.master.read(chunk * CHUNK_BYTES + first * BUS, beats)
+        in_flight = self.pending
         await transfer.done.wait()
         resp = self.around.space.resp(chunk)
         assert transfer.resp == [resp] * beats, f"{self.master.prefix}: chunk {chunk:#x} answers {transfer.resp}, expected {resp}"
@@ -65,14 +72,15 @@ class Client:
             assert found == expected, f"{self.master.prefix}: chunk {chunk:#x} from beat {first}: {found.hex()}, expected {expected.hex()}"
         else:
             self.around.space.chunk(chunk)
-        self._end(chunk, resp)
+        self._end(chunk, resp, first, beats, None, in_flight)
 
     async def _write(self, chunk: int):
         first, beats = self._part(chunk)
         address = chunk * CHUNK_BYTES + first * BUS
         data = [self.random.getrandbits(8 * BUS) for _ in range(beats)]
-        strobe = [self.random.choice([(1 << BUS) - 1, self.random.getrandbits(BUS)]) for _ in range(beats)]
+        strobe = [self.random.choice([(1 << BUS) - 1, self.random.getrandbits(BUS), 0]) for _ in range(beats)]
         transfer = self.master.write(address, data, strobe)
+        in_flight = self.pending
         await transfer.done.wait()
         resp = self.around.space.resp(chunk)
         assert transfer.resp == [resp], f"{self.master.prefix}: writing chunk {chunk:#x} answers {transfer.resp}, expected {resp}"
@@ -81,18 +89,21 @@ class Client:
             for lane in range(BUS):
                 if lanes >> lane & 1:
                     self.around.space.store(address + beat * BUS + lane, word >> 8 * lane & 0xFF)
-        self._end(chunk, resp)
+        lanes = {"none" if not mask else "all" if mask == (1 << BUS) - 1 else "some" for mask in strobe}
+        self._end(chunk, resp, first, beats, lanes, in_flight)
 
-    def _end(self, chunk: int, resp: int):
+    def _end(self, chunk: int, resp: int, first: int, beats: int, strobes: "set[str] | None", in_flight: int):
+        where = place(CONFIG, chunk)
+        self.coverage.sample(self.master.prefix, where and where[0], resp, first, beats, strobes, in_flight, self.stall)
         del self.busy[chunk]
         self.pending -= 1
         self.counts[resp] += 1
 
 
-async def traffic(around: Around, masters: list[Master], bursts: int, seed: str):
+async def traffic(around: Around, masters: list[Master], bursts: int, seed: str, coverage: FabricCoverage, stall: float):
     random = rng(seed)
     clients = [
-        Client(around, master, rng(f"{seed}/{master.prefix}"), some_chunks(random, index, len(masters)))
+        Client(around, master, rng(f"{seed}/{master.prefix}"), some_chunks(random, index, len(masters)), coverage, stall)
         for index, master in enumerate(masters)
     ]
     tasks = [cocotb.start_soon(client.run(bursts)) for client in clients]
@@ -111,11 +122,13 @@ async def random_traffic(dut):
     around = await Around.bring_up(dut)
     host = Master(dut, "host", rng("host"), bus_bytes=BUS)
     masters = [host, *around.masters.values()]
+    coverage = FabricCoverage(CONFIG, {master.prefix: master.writes for master in masters}, list(around.slaves), BEATS)
     for number, stall in enumerate((0.3, 0.6, 0.0)):
         around.set_stall(stall)
         host.set_stall(stall)
-        await traffic(around, masters, params().get("bursts", 40), f"round {number}")
+        await traffic(around, masters, params().get("bursts", 40), f"round {number}", coverage, stall)
         await around.idle()
+    coverage.export()
 
 
 @cocotb.test()

@@ -10,6 +10,7 @@ from cocotbext.axi import AxiBus, AxiMaster, AxiResp
 from rtl.bus.axi import CHUNK_BYTES, L2_SELECT_BIT, Response
 from verif.common.params import params, rng
 from verif.fabric.bench import CONFIG, Around
+from verif.fabric.coverage import HostCoverage
 from verif.fabric.master import Burst, Master
 
 BUS = CONFIG.bus_bytes
@@ -55,6 +56,8 @@ class Host:
         self.master = Master(around.dut, "host", rng("host"), bus_bytes=BUS, stall=stall)
         self.busy: set[int] = set()
         self.kinds: dict[str, int] = {}
+        self.stall = stall
+        self.coverage = HostCoverage(FULL)
 
     async def run(self, random, bursts: int):
         l2 = 1 << L2_SELECT_BIT
@@ -85,7 +88,7 @@ class Host:
                 found, expected = transfer.data[number] >> 8 * (byte % BUS) & 0xFF, self.around.space.byte(byte)
                 if resp == Response.OKAY.value:
                     assert found == expected, f"byte {byte:#x} in beat {number} of {wanted}: {found:#04x}, expected {expected:#04x}"
-        self._end(page, f"{wanted['burst'].name} read {max(transfer.resp)}")
+        self._end(page, False, wanted, max(transfer.resp))
 
     async def _write(self, random, page: int):
         wanted = random_burst(random, page)
@@ -102,9 +105,14 @@ class Host:
             for byte in beat_bytes(address, wanted["size"]):
                 if mask >> byte % BUS & 1:
                     self.around.space.store(byte, word >> 8 * (byte % BUS) & 0xFF)
-        self._end(page, f"{wanted['burst'].name} write {worst}")
+        self._end(page, True, wanted, worst)
 
-    def _end(self, page: int, kind: str):
+    def _end(self, page: int, write: bool, wanted: dict, worst: int):
+        chunks = {address // CHUNK_BYTES for address in beat_addresses(**wanted)}
+        self.coverage.sample(
+            write, wanted["burst"].name, wanted["size"], wanted["address"], wanted["beats"], len(chunks), worst, self.stall,
+        )
+        kind = f"{wanted['burst'].name} {'write' if write else 'read'} {worst}"
         self.busy.discard(page)
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
 
@@ -117,9 +125,11 @@ async def random_bursts(dut):
     for number, stall in enumerate((0.3, 0.0)):
         around.set_stall(stall)
         host.master.set_stall(stall)
+        host.stall = stall
         await host.run(rng(f"round {number}"), params().get("bursts", 60))
         around.check_slaves()
         await around.idle()
+    host.coverage.export()
     dut._log.info("bursts by kind and worst response: %s", dict(sorted(host.kinds.items())))
     for kind in ("INCR read 0", "INCR read 2", "INCR write 0", "INCR write 2", "INCR write 3"):
         assert kind in host.kinds, f"no {kind}"

@@ -7,8 +7,10 @@ import pytest
 
 from rtl.config import PRESETS
 from rtl.fabric.map import l3_address, local_address
+from verif.common.coverage import Report
 from verif.common.fault import Fault
 from verif.common.tiers import long_on_verilator
+from verif.fabric import coverage
 from verif.fabric.assembly import Assembly
 from verif.fabric.space import place
 
@@ -18,11 +20,27 @@ TWO = dataclasses.replace(TINY, name="two", sips=2, channels=2, l2_ports=2, outs
 NARROW = dataclasses.replace(TINY, name="narrow", bus_bytes=8, outstanding=1)
 
 FABRIC, HOST = "verif.fabric.fabric_tests", "verif.fabric.host_tests"
+PLANS = {FABRIC: coverage.FABRIC, HOST: coverage.HOST_PORT}
+
+
+#: Share of the coverage plans that the quick tier holds at least; the long tier holds all of them.
+QUICK = 0.9
 
 
 @pytest.mark.parametrize("tests", [FABRIC, HOST])
-def test_fabric(bench, tests):
-    bench.run(Assembly(TINY), tests, params={"config": "tiny"})
+def test_fabric(bench, tests, tmp_path):
+    report = Report(PLANS[tests], [bench.run(Assembly(TINY), tests, params={"config": "tiny"})], tmp_path)
+    print(report)
+    assert report.share() >= QUICK, f"covered {report.share():.1%}\n{report}"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("tests", [FABRIC, HOST])
+def test_fabric_long(bench, tests, tmp_path):
+    """Every bin of the coverage plans."""
+    report = Report(PLANS[tests], [bench.run(Assembly(TINY), tests, params={"config": "tiny", "bursts": 600})], tmp_path)
+    print(report)
+    assert report.share() == 1, f"holes:\n{report}"
 
 
 @pytest.mark.parametrize("tests", [FABRIC, HOST])
