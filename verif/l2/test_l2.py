@@ -7,8 +7,10 @@ import pytest
 from rtl.config import PRESETS
 from rtl.fabric.fabric import slave_id_bits
 from rtl.l2.scratchpad import L2
+from verif.common.coverage import Report
 from verif.common.fault import Fault
 from verif.common.tiers import long_on_verilator
+from verif.l2.coverage import BLOCK
 
 TESTS = "verif.l2.l2_tests"
 TINY = PRESETS["tiny"]
@@ -16,8 +18,11 @@ TWO = dataclasses.replace(TINY, name="two", l2_ports=2, l2_bytes=8192, bus_bytes
 
 
 @pytest.mark.parametrize("config", [TINY, TWO], ids=lambda config: config.name)
-def test_l2(bench, config):
-    bench.run(L2(config, slave_id_bits(config)), TESTS, params={"config": config.to_dict()})
+def test_l2(bench, config, tmp_path):
+    run = bench.run(L2(config, slave_id_bits(config)), TESTS, params={"config": config.to_dict()})
+    report = Report(BLOCK, [run], tmp_path)
+    print(report)
+    assert report.share() == 1, f"holes:\n{report}"
 
 
 @pytest.mark.long
