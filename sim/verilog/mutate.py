@@ -1,7 +1,7 @@
 """Designs with small faults to choose from, to see which of them the tests find: Yosys's `mutate` in the way to Verilog.
 
 One text holds all mutants. The top module takes the number of the one to show from the plusarg `+mutant=N`; 0, or none, is the design as
-it is.
+it is. A mutant is there all the time, an upset for `+upset_for=N` clocks from clock `+upset_at=N` on (1 and 0 without them).
 """
 
 import json
@@ -57,6 +57,9 @@ class Mutated:
 #: Cells that are no hardware.
 _NO_GATES = ("check", "assert", "assume", "cover", "print")
 
+#: Filters of `mutate` by kind of upsets: the bit on its way into a register, or into a word of an SRAM.
+_UPSETS = {"": "", "registers": r"-mode inv -port \D", "memories": r"-mode inv -port \write_data"}
+
 #: What `mutate` calls its modes.
 _MODES = {
     "inv": "inverted", "const0": "stuck at 0", "const1": "stuck at 1", "cnot0": "inverted where another bit is 0",
@@ -72,11 +75,12 @@ for line in open(sys.argv[1]):
 """
 
 
-def mutate(component: wiring.Component, top: str, *, count: int, seed: int, inside: str = "") -> Mutated:
+def mutate(component: wiring.Component, top: str, *, count: int, seed: int, inside: str = "", upsets: str = "") -> Mutated:
     """Emits `component` as module `top` with `count` mutants drawn by `seed`, evenly over modules, cells, wires and source lines.
 
     `inside` names a submodule, with dots: only it and what is below it is changed, and blocks that are emitted once. SRAMs and assertions
-    stay as they are. Raises RuntimeError where Yosys fails.
+    stay as they are. With `upsets` the mutants are bits that turn over: "registers", on their way into one, or "memories", of what is
+    written to an SRAM. Raises RuntimeError where Yosys fails.
     """
     text, srams, blocks = rtlil_of(component, top, places=True)
     name = f"{top}.{inside}" if inside else top
@@ -93,7 +97,7 @@ def mutate(component: wiring.Component, top: str, *, count: int, seed: int, insi
         ]
         choose = [
             f"select -set sites {sites}", *(f"select -set sites @sites t:${kind} %d" for kind in _NO_GATES),
-            f"mutate -list {count + count // 2 + 20} -seed {seed} -o {listing} @sites",
+            f"mutate -list {count + count // 2 + 20} -seed {seed} -o {listing} {_UPSETS[upsets]} @sites",
         ]
         keep = [f"write_rtlil {folder / 'prepared.il'}"]
         _run(folder, [*prepare, *keep, *choose])
@@ -103,7 +107,7 @@ def mutate(component: wiring.Component, top: str, *, count: int, seed: int, insi
         target = folder / "design.sv"
         _run(folder, [f"read_rtlil {folder / 'prepared.il'}", *lines, "memory_collect", f"write_verilog -sv -norename -noattr {target}"])
         verilog = "\n".join(target.read_text().splitlines()[1:]) + "\n"
-    text = _chosen_by_plusarg(verilog, top, width) + "".join(srams[sram] for sram in sorted(srams))
+    text = _chosen_by_plusarg(verilog, top, width, bool(upsets)) + "".join(srams[sram] for sram in sorted(srams))
     ports = tuple(
         Port(port, "input" if direction == "i" else "output", len(value)) for port, direction, value in ports_of(component)
     )
@@ -137,8 +141,26 @@ def _relative(place: str) -> str:
     return ", ".join(dict.fromkeys(re.sub(r"^([^:]+:\d+).*$", r"\1", part) for part in parts))
 
 
-def _chosen_by_plusarg(verilog: str, top: str, width: int) -> str:
-    """The input `mutant` of the top module becomes a register that keeps what the plusarg says."""
+_STEADY = """  reg [{top}:0] mutant;
+  initial if (!$value$plusargs("mutant=%d", mutant)) mutant = {none};
+"""
+
+_PULSE = """  reg [{top}:0] upset_site;
+  reg [31:0] upset_at, upset_for, upset_now;
+  wire [{top}:0] mutant;
+  initial begin
+    if (!$value$plusargs("mutant=%d", upset_site)) upset_site = {none};
+    if (!$value$plusargs("upset_at=%d", upset_at)) upset_at = 32'd0;
+    if (!$value$plusargs("upset_for=%d", upset_for)) upset_for = 32'd1;
+    upset_now = 32'd0;
+  end
+  always @(posedge clk) upset_now <= upset_now + 32'd1;
+  assign mutant = upset_now - upset_at < upset_for ? upset_site : {none};
+"""
+
+
+def _chosen_by_plusarg(verilog: str, top: str, width: int, upset: bool) -> str:
+    """The input `mutant` of the top module becomes a register that keeps what the plusarg says, or is it in the clocks of an upset."""
     begin = verilog.index(f"module {top}(")
     end = verilog.index("endmodule", begin)
     body = verilog[begin:end]
@@ -146,6 +168,6 @@ def _chosen_by_plusarg(verilog: str, top: str, width: int) -> str:
         return verilog  # no mutant at all
     header, _, rest = body.partition(";")
     header = re.sub(r",\s*mutant\b|\bmutant\s*,\s*", "", header)
-    declaration = f"  reg [{width - 1}:0] mutant;\n  initial if (!$value$plusargs(\"mutant=%d\", mutant)) mutant = {width}'d0;\n"
-    rest = re.sub(r"^  input (\[\d+:0\] )?mutant;\n(  wire (\[\d+:0\] )?mutant;\n)?", declaration, rest, flags=re.MULTILINE)
+    declaration = (_PULSE if upset else _STEADY).format(top=width - 1, none=f"{width}'d0")
+    rest = re.sub(r"^  input (\[\d+:0\] )?mutant;\n(  wire (\[\d+:0\] )?mutant;\n)?", lambda _: declaration, rest, flags=re.MULTILINE)
     return verilog[:begin] + header + ";" + rest + verilog[end:]

@@ -16,12 +16,16 @@ __all__ = ["Campaign", "Mutation"]
 
 @dataclass(frozen=True)
 class Campaign:
-    """The mutants of one design: `count`, drawn by `seed`, of the design whose emission has the `digest`; below the submodule `inside`."""
+    """The mutants of one design: `count`, drawn by `seed`, of the design whose emission has the `digest`; below the submodule `inside`.
+
+    `upsets` is the kind of bits that turn over for a moment, "" for faults that stay.
+    """
 
     digest: str
     inside: str
     count: int
     seed: int
+    upsets: str = ""
 
     @classmethod
     def load(cls, file: Path) -> "Campaign":
@@ -33,14 +37,14 @@ class Campaign:
 
     def mutated(self, component: wiring.Component | None = None) -> Mutated:
         """The design with its mutants; made from `component` where it isn't kept yet."""
-        file = build_folder() / "mutants" / f"{self.digest}_{self.inside}_{self.count}_{self.seed}.json"
+        file = build_folder() / "mutants" / f"{self.digest}_{self.inside}_{self.upsets}_{self.count}_{self.seed}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not file.exists():
                 if component is None:
                     raise FileNotFoundError(file)
-                mutate(component, "dut", count=self.count, seed=self.seed, inside=self.inside).save(file)
+                mutate(component, "dut", count=self.count, seed=self.seed, inside=self.inside, upsets=self.upsets).save(file)
         return Mutated.load(file)
 
 
