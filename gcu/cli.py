@@ -262,11 +262,18 @@ def regress(
     mutate: Annotated[str | None, typer.Option("--mutate", metavar="TARGET,...", help="Which faults in a block its tests find.")] = None,
     mutants: Annotated[int, typer.Option("--mutants", metavar="N", help="With --mutate: faults, each on its own.")] = 200,
     draw: Annotated[int, typer.Option("--draw", metavar="SEED", help="With --mutate: draws the faults.")] = 1,
+    faults: Annotated[str | None, typer.Option("--faults", metavar="TARGET", help="What becomes of bits that turn over.")] = None,
+    count: Annotated[int, typer.Option("--count", metavar="N", help="With --faults: runs, with one upset each.")] = 500,
     listing: Annotated[bool, typer.Option("--list", help="Show the test database, and run nothing.")] = False,
     folder: Annotated[Path, typer.Option("-o", metavar="DIR", help="Where reports and history go.")] = Path("build/regress"),
     json_to: Json = None,
 ):
     """Run the tests on local cores or a dask cluster; JUnit XML and an HTML report."""
+    if faults is not None:
+        from gcu.regress.faults import faults as upsets
+
+        upsets(faults, count=count, workers=workers, scheduler=scheduler, folder=folder, json_to=json_to)
+        return
     if mutate is not None:
         from gcu.regress.mutants import mutate as campaign
 

@@ -12,15 +12,15 @@ _KEPT = 20_000
 
 
 def _outcome(outcome: str, story: str = "") -> dict:
-    return {"outcome": outcome, "seconds": 0.0, "story": story, "coverage": [], "measurements": [], "designs": []}
+    return {"outcome": outcome, "seconds": 0.0, "story": story, "coverage": [], "measurements": [], "designs": [], "upset": {}}
 
 
 class Recorder:
     """Records outcomes by the name of the test.
 
     An outcome has `outcome` ("passed", "failed", "skipped"; an error of set-up or tear-down is "failed"), `seconds`, `story` (why it
-    failed or was skipped), `coverage` (exports of cocotb-coverage, XML), `measurements` (:mod:`verif.common.measure`) and `designs` (class
-    and content hash of each).
+    failed or was skipped), `coverage` (exports of cocotb-coverage, XML), `measurements` (:mod:`verif.common.measure`), `designs` (class and
+    content hash of each) and `upset` (what became of a fault that the test put in).
     """
 
     def __init__(self):
@@ -41,6 +41,7 @@ class Recorder:
             row["coverage"] = [file.read_text() for file in files if file.exists()]
             row["measurements"] = properties.get(MEASUREMENTS, [])
             row["designs"] = properties.get("designs", [])
+            row["upset"] = properties.get("upset", {})
 
     def pytest_collectreport(self, report):
         """A module that can't be loaded fails all of its tests."""

@@ -31,6 +31,7 @@ class Result:
     coverage: list[str] = field(default_factory=list)
     measurements: list[dict] = field(default_factory=list)
     designs: list[list[str]] = field(default_factory=list)
+    upset: dict = field(default_factory=dict)
 
 
 def jobs(cases: Iterable[Case], seconds: dict[str, float], simulators: list[str], *, long: bool, fault: str | None) -> list[Job]:

@@ -90,9 +90,12 @@ def mutate(component: wiring.Component, top: str, *, count: int, seed: int, insi
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "design.il").write_text(text)
+        (folder / "srams.sv").write_text("".join(srams.values()))
         listing = folder / "mutants.txt"
         sites = " ".join([name, f"{name}.*", *blocks])
         prepare = [
+            # Of the SRAMs only which ports are inputs.
+            *([f"read_verilog -sv -lib -DSYNTHESIS {folder / 'srams.sv'}"] if srams else []),
             f"read_rtlil {folder / 'design.il'}", f"hierarchy -top {top}", "proc -norom", "pmuxtree", "opt_expr", "wreduce", "opt_clean",
         ]
         choose = [

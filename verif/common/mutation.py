@@ -1,6 +1,7 @@
 """Runs of a testbench on a mutant of its design (:mod:`sim.verilog.mutate`)."""
 
 import fcntl
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from amaranth.lib import wiring
 
 from sim.tools import build_folder
+from sim.verilog.cache import source_digest
 from sim.verilog.emit import Emission
 from sim.verilog.mutate import Mutated, mutate
 
@@ -37,7 +39,8 @@ class Campaign:
 
     def mutated(self, component: wiring.Component | None = None) -> Mutated:
         """The design with its mutants; made from `component` where it isn't kept yet."""
-        file = build_folder() / "mutants" / f"{self.digest}_{self.inside}_{self.upsets}_{self.count}_{self.seed}.json"
+        key = hashlib.sha256((source_digest() + repr(self)).encode()).hexdigest()[:16]
+        file = build_folder() / "mutants" / f"{key}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

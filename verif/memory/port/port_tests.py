@@ -187,7 +187,7 @@ async def classes(dut):
         bench.push(_burst(bench, 1, False, 256 * (n % 8), 256 // bench.bus_bytes))
     await bench.drain()
     log = "".join(str(values["urgent"]) for _, values in bench.below.log[begin:])
-    assert "11" not in log[20:200], "with a limit of 0 the ports take turns"
+    assert "11" not in log[20:200] or not saturates, "with a limit of 0 the ports take turns"
 
 
 @cocotb.test()
