@@ -264,8 +264,12 @@ class Stimulus:
                     small = word.startswith(("gaps", "phase"))
                     command[word] = rng.getrandbits(8) if small else rng.choice([
                         rng.getrandbits(32), 1 << rng.randrange(32), (1 << 32) - 1, 0, (command[word] + rng.randint(-2, 2)) & 0xFFFFFFFF])
-                    if not small and word.startswith(("offset", "step", "src_stride", "dst_stride")) and command[word] >> 31:
-                        command[word] -= 1 << 32
+            # One change after another may lead out of the word.
+            for word, value in command.items():
+                if word.startswith(("offset", "step", "src_stride", "dst_stride")):
+                    command[word] = (value + (1 << 31)) % (1 << 32) - (1 << 31)
+                elif word.startswith(("src_base", "dst_base", "index_base", "size", "extent")):
+                    command[word] = value % (1 << 32)
             if rng.random() < 0.1:
                 command["mode"] = {name: rng.getrandbits(7) for name in command["mode"]}
                 command["mode"] = {name: value & (1 << MODE_BITS[name]) - 1 for name, value in command["mode"].items()}
