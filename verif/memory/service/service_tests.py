@@ -97,14 +97,16 @@ class Bench:
 
 async def _started(dut, cycles: int, *, run: bool = True, **device) -> Bench:
     await start(dut, cycles)
-    bench = Bench(dut, **device)
+    # Without the code requests in part pass as they are.
+    bench = Bench(dut, **{"ecc": params().get("ecc", True), **device})
     if run:
         await bench.host.wait(MemoryStatus.READY)
     return bench
 
 
-def _modes(bench: Bench, timing: TimingSet, since: int):
+async def _modes(bench: Bench, timing: TimingSet, since: int):
     """The start-up that began at clock `since` at the earliest: mode registers, their distances, then the scheduler."""
+    await ClockCycles(bench.dut.clk, 8)  # the device may step in one clock of three: until it has seen what a register said
     (first, *zero), (second, *one) = bench.device.modes[-2:]
     assert (zero, one) == ([0, timing.RL], [1, timing.WL])
     assert first - since >= SETTLE_CLOCKS and second - first == MODE_CLOCKS and bench.device.starts[-1] - second == MODE_CLOCKS
@@ -122,7 +124,7 @@ async def start_up(dut):
         since = bench.device.clock
         await bench.host.write(R.CONTROL, await bench.host.read(R.CONTROL) | RUN)
     await bench.host.wait(MemoryStatus.READY)
-    _modes(bench, built, since)
+    await _modes(bench, built, since)
     assert bench.values() == built.values()
     sets = [TimingSet.load(name) for name in TimingSet.names()]
     for timing in [*sets, *(read_hand(name) for name in HAND)]:
@@ -132,7 +134,7 @@ async def start_up(dut):
             assert await bench.host.read(R.TIMING + 4 * number) == getattr(timing, name), name
         since = bench.device.clock
         await bench.run()
-        _modes(bench, timing, since)
+        await _modes(bench, timing, since)
         found = bench.values()
         assert found == timing.values()
         if timing.name in HAND:
@@ -428,7 +430,7 @@ async def stop(dut):
         assert len(device.reads) + len(device.writes) == done, "an access while stopped"
         since = device.clock
         await bench.run()
-        _modes(bench, timing, since)
+        await _modes(bench, timing, since)
         await host.write(R.TIMING, 5, good=False)
         await bench.settle()
         if not ecc:
