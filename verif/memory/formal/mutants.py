@@ -58,12 +58,12 @@ def commands_of(values: list[dict[str, int]]) -> tuple[Command, ...]:
     """An ACT is seen in its second clock. The last clock is the one in which a rule is broken."""
     found = []
     for clock, now in enumerate(clock for clock in values if clock["enable"]):
-        # An ACT's second clock leaves no row command, so the order within a clock is free.
         if now["ACT"]:
             found.append(Command(clock - 1, "ACT", now["acting_bank"], 1))
         found += [Command(clock, name, now["row_bank"]) for name in ("PRE", "REFSB") if now[name]]
         found += [Command(clock, name, now["column_bank"]) for name in ("RD", "WR") if now[name]]
-    return tuple(sorted(found, key=lambda command: command.time))
+    # Of one clock the column command first: it finds the row that a PRE of that clock closes.
+    return tuple(sorted(found, key=lambda command: (command.time, command.name not in ("RD", "WR"))))
 
 
 def find(rule: Rule) -> Mutant:
