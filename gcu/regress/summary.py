@@ -37,7 +37,7 @@ def coverage(results: Sequence[Result], folder: Path) -> list[Report]:
             (run / FILE).write_text(text)
             for block in Report.blocks(run / FILE):
                 exports.setdefault(block, []).append(run)
-    return [Report(block, runs, folder) for block, runs in sorted(exports.items())]
+    return [Report(block, runs) for block, runs in sorted(exports.items())]
 
 
 def measurements(results: Sequence[Result]) -> list[dict]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cocotb_coverage.coverage import CoverCross, CoverPoint, coverage_db, merge_coverage
+from cocotb_coverage.coverage import CoverCross, CoverPoint, coverage_db
 
 __all__ = ["FILE", "Plan", "Report"]
 
@@ -62,21 +62,21 @@ class Plan:
 
 
 class Report:
-    """What one or several runs of a block covered.
+    """What one or several runs of a block covered, added up.
 
     `points` maps each point and cross to its bins with their hits.
     """
 
-    def __init__(self, block: str, runs: Iterable[Path], folder: Path):
-        files = [str(Path(run) / FILE) for run in runs]
-        merged = folder / f"{block}_{FILE}"
-        merge_coverage(lambda line: None, str(merged), *files)
+    def __init__(self, block: str, runs: Iterable[Path]):
         self.block = block
         self.points: dict[str, dict[str, int]] = {}
-        for group in ElementTree.parse(merged).getroot():
-            if group.tag == block:
-                for point in group:
-                    self.points[point.tag] = {bin.attrib["bin"]: int(bin.attrib["hits"]) for bin in point}
+        # Added up here: cocotb-coverage's own merge takes no runs whose configurations differ in bins.
+        for run in runs:
+            for group in ElementTree.parse(Path(run) / FILE).getroot():
+                for point in group if group.tag == block else ():
+                    bins = self.points.setdefault(point.tag, {})
+                    for bin in point:
+                        bins[bin.attrib["bin"]] = bins.get(bin.attrib["bin"], 0) + int(bin.attrib["hits"])
 
     @staticmethod
     def blocks(file: Path) -> list[str]:

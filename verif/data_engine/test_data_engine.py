@@ -24,7 +24,7 @@ def run(bench, config: ChipConfig, modules: str, **params):
     return bench.run(DataEngine(config), modules, params={"config": config.to_dict(), **params}, testcase=testcase)
 
 
-def test_data_engine(bench, tmp_path):
+def test_data_engine(bench):
     rounds, most, share = QUICK[bench.simulator]
     cases = None
     if bench.simulator == "icarus":
@@ -33,7 +33,7 @@ def test_data_engine(bench, tmp_path):
             "hostile_mixtures", "permissions", "bus_errors", "flushes", "activity",
         ]
     folder = run(bench, FAST, f"{COMMANDS},{TROUBLE},{SPEED}", rounds=rounds, most=most, testcase=cases)
-    report = Report(BLOCK, [folder], tmp_path)
+    report = Report(BLOCK, [folder])
     print(report)
     assert report.share() >= share, f"covered {report.share():.1%}\n{report}"
 
@@ -63,12 +63,12 @@ def test_variants(bench, check, request):
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(8))
-def test_data_engine_long(bench, part, tmp_path):
+def test_data_engine_long(bench, part):
     """More than 50,000 random commands on Verilator, in parts of 6,400, each of which meets every bin of the coverage plan."""
     if bench.simulator == "icarus":
         pytest.skip("on Verilator alone: Icarus needs hours")
     most = (500, 2000)[part % 2]
-    report = Report(BLOCK, [run(bench, TINY, COMMANDS, rounds=1600, most=most, cycles=20_000_000, testcase="random_commands")], tmp_path)
+    report = Report(BLOCK, [run(bench, TINY, COMMANDS, rounds=1600, most=most, cycles=20_000_000, testcase="random_commands")])
     print(report)
     assert report.share() == 1, f"holes:\n{report}"
 

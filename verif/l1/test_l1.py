@@ -17,8 +17,8 @@ TINY = PRESETS["tiny"]
 ALL = ["random_traffic", "nobody_starves", "peak_throughput", "skew_spreads_strides"]
 
 
-def test_l1(bench, tmp_path):
-    report = Report(BLOCK, [bench.run(L1(TINY), TESTS, testcase=ALL)], tmp_path)
+def test_l1(bench):
+    report = Report(BLOCK, [bench.run(L1(TINY), TESTS, testcase=ALL)])
     print(report)
     assert report.share() == 1, f"holes:\n{report}"
 

@@ -34,9 +34,9 @@ def _run(bench, config: dict, commands: int, hostile: int, testcase=None):
     return bench.run(TensorCore(ChipConfig.from_dict(config)), TESTS, params=params, testcase=testcase)
 
 
-def test_core(bench, tmp_path):
+def test_core(bench):
     commands, hostile, share = QUICK[bench.simulator]
-    report = Report(BLOCK, [_run(bench, CONFIGS["tiny"], commands, hostile, ICARUS if bench.simulator == "icarus" else None)], tmp_path)
+    report = Report(BLOCK, [_run(bench, CONFIGS["tiny"], commands, hostile, ICARUS if bench.simulator == "icarus" else None)])
     print(report)
     assert report.share() >= share, f"covered {report.share():.1%}\n{report}"
 
@@ -47,7 +47,7 @@ def test_core_two_rows(bench, request):
 
 
 @pytest.mark.long
-def test_core_long(bench, tmp_path):
+def test_core_long(bench):
     """10,000 random commands on Verilator, 1,000 on Icarus, and every bin of the coverage plan."""
     runs, commands = LONG_RUNS[bench.simulator]
     folders = []
@@ -55,7 +55,7 @@ def test_core_long(bench, tmp_path):
     for number in range(runs):
         bench.seed = seed + 10_000 * number
         folders.append(_run(bench, CONFIGS["tiny"], commands, 60, None if number == 0 else ["calm", "rough"]))
-    report = Report(BLOCK, folders, tmp_path)
+    report = Report(BLOCK, folders)
     print(report)
     assert bench.simulator == "icarus" or report.share() == 1, f"holes:\n{report}"
 

@@ -27,8 +27,8 @@ def run(bench, config, make=lambda component: component, **kwargs):
 QUICK = {"icarus": 0.85, "verilator": 0.93}
 
 
-def test_engine(bench, tmp_path):
-    report = Report(BLOCK, [run(bench, "tiny")], tmp_path)
+def test_engine(bench):
+    report = Report(BLOCK, [run(bench, "tiny")])
     print(report)
     assert report.share() >= QUICK[bench.simulator], f"covered {report.share():.1%}\n{report}"
 
@@ -55,7 +55,7 @@ def test_fault(bench, port, bit, testcase):
 
 @pytest.mark.long
 @pytest.mark.parametrize("config", ["tiny", NARROW, "small"], ids=["tiny", "narrow", "small"])
-def test_engine_long(bench, config, tmp_path):
-    report = Report(BLOCK, [run(bench, config, params={"commands": 2000, "hostile": 2000})], tmp_path)
+def test_engine_long(bench, config):
+    report = Report(BLOCK, [run(bench, config, params={"commands": 2000, "hostile": 2000})])
     print(report)
     assert report.share() == 1, f"holes:\n{report}"

@@ -30,23 +30,23 @@ def test_codec_fault(request, bench, port, bit):
     bench.run(Fault(Codec(), port, bit, after=500), CODEC, testcase="every_pattern", expect_failure=True)
 
 
-def _guard(bench, tmp_path, entries: int = 8, **params):
+def _guard(bench, entries: int = 8, **params):
     folder = bench.run(Guarded(entries), GUARD, params={"entries": entries, **params})
-    report = Report("guard", [folder], tmp_path)
+    report = Report("guard", [folder])
     print(f"\n{report}")
     assert not [name for name in report.points for _ in report.holes(name)], report
 
 
-def test_guard(request, bench, tmp_path):
+def test_guard(request, bench):
     # The service's testbench has a guard inside, on both simulators.
     long_on_verilator(request, bench)
-    _guard(bench, tmp_path)
+    _guard(bench)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("entries", [2, 5, 8])
-def test_guard_long(bench, tmp_path, entries):
-    _guard(bench, tmp_path, entries, rounds=6, requests=1000)
+def test_guard_long(bench, entries):
+    _guard(bench, entries, rounds=6, requests=1000)
 
 
 @pytest.mark.parametrize(("port", "bit", "testcase"), [

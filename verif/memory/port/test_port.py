@@ -39,14 +39,14 @@ def run(bench, config=TINY, ports=2, testcase=None, *, interleave=True, clock=(1
     return folder
 
 
-def test_ports(request, bench, tmp_path):
+def test_ports(request, bench):
     """Two ports: every test on Verilator, which is faster, and some on Icarus."""
     if bench.simulator == "icarus" and not request.config.getoption("--long"):
         testcase, clocks, share = ["rough", "rates"], 150, 0.65
     else:
         testcase, clocks, share = None, 800, 0.95
     folder = run(bench, testcase=testcase, clocks=clocks)
-    report = Report(BLOCK, [folder], tmp_path)
+    report = Report(BLOCK, [folder])
     print(*(line for line in (folder / "log.txt").read_text().splitlines() if " clock" in line), report, sep="\n")
     assert report.share() >= share, f"covered {report.share():.1%}\n{report}"
 
@@ -71,9 +71,9 @@ def test_ports_long(bench, config, ports, interleave, clock):
 
 
 @pytest.mark.long
-def test_coverage_long(bench, tmp_path):
+def test_coverage_long(bench):
     """Every bin of the plan."""
-    report = Report(BLOCK, [run(bench, testcase=["rough", "calm"], clocks=20_000 if bench.simulator == "verilator" else 4000)], tmp_path)
+    report = Report(BLOCK, [run(bench, testcase=["rough", "calm"], clocks=20_000 if bench.simulator == "verilator" else 4000)])
     print(report)
     assert report.share() == 1, f"holes:\n{report}"
 
