@@ -9,14 +9,14 @@ def export(folder: Path, bins: dict[str, int]) -> Path:
     """What a run of a block leaves, with one point, and a point of another block."""
     folder.mkdir()
     items = "".join(f'<bin{number} bin="{name}" hits="{hits}"/>' for number, (name, hits) in enumerate(bins.items()))
-    other = "<other><cp_one><bin0 bin='a' hits='9'/></cp_one></other>"
-    (folder / FILE).write_text(f"<top><block><cp_one>{items}</cp_one></block>{other}</top>")
+    other = "<other><point><bin0 bin='a' hits='9'/></point></other>"
+    (folder / FILE).write_text(f"<top><block><point>{items}</point></block>{other}</top>")
     return folder
 
 
 def test_runs_are_added_up(tmp_path):
     report = Report("block", [export(tmp_path / "1", {"a": 1, "b": 0}), export(tmp_path / "2", {"a": 2, "c": 0, "d": 4})])
-    assert report.points == {"cp_one": {"a": 3, "b": 0, "c": 0, "d": 4}}
-    assert report.holes("cp_one") == ["b", "c"] and report.share() == 0.5
+    assert report.points == {"point": {"a": 3, "b": 0, "c": 0, "d": 4}}
+    assert report.holes("point") == ["b", "c"] and report.share() == 0.5
     assert Report.blocks(tmp_path / "1" / FILE) == ["block", "other"]
     assert "b, c" in str(report)
