@@ -64,13 +64,13 @@ def test_variants(bench, check, request):
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(8))
 def test_data_engine_long(bench, part):
-    """More than 50,000 random commands on Verilator, in parts of 6,400, each of which meets every bin of the coverage plan."""
-    if bench.simulator == "icarus":
-        pytest.skip("on Verilator alone: Icarus needs hours")
+    """More than 50,000 random commands on Verilator, in parts of 6,400, each of which meets every bin of the coverage plan; on Icarus,
+    which would need two hours for as many, 4,000 in parts of 500."""
+    rounds, share = {"verilator": (1600, 1), "icarus": (125, 0.85)}[bench.simulator]
     most = (500, 2000)[part % 2]
-    report = Report(BLOCK, [run(bench, TINY, COMMANDS, rounds=1600, most=most, cycles=20_000_000, testcase="random_commands")])
+    report = Report(BLOCK, [run(bench, TINY, COMMANDS, rounds=rounds, most=most, cycles=20_000_000, testcase="random_commands")])
     print(report)
-    assert report.share() == 1, f"holes:\n{report}"
+    assert report.share() >= share, f"holes:\n{report}"
 
 
 @pytest.mark.long
