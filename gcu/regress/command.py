@@ -1,6 +1,5 @@
 """`gcu regress`: collects the cases, gives them to workers, shows what comes in, and writes the reports."""
 
-import os
 import re
 import time
 from collections.abc import Sequence
@@ -9,16 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gcu.errors import BadInput, CheckFailed
-from gcu.output import check_writable, console, progress, table, write_json
-from gcu.regress.cluster import connect
+from gcu.output import console, progress, table, write_json
+from gcu.regress.cluster import connect, prepare
 from gcu.regress.collect import collect
 from gcu.regress.history import History
 from gcu.regress.junit import write_junit
-from gcu.regress.kinds import KINDS
 from gcu.regress.report import write_report
 from gcu.regress.summary import coverage, measurements, summary
 from gcu.regress.tests import Result, jobs
-from sim.tools import build_folder
 from verif.database import Case, replay
 
 __all__ = ["Selection", "regress"]
@@ -46,13 +43,7 @@ def regress(
     """Runs the regression. Raises :class:`CheckFailed` if a test failed, :class:`BadInput` for a selection or address that can't work."""
     if selection.seeds < 1:
         raise BadInput(f"--seeds {selection.seeds}: at least 1")
-    if workers is not None and workers < 1:
-        raise BadInput(f"--workers {workers}: at least 1")
-    if workers is not None and scheduler is not None:
-        raise BadInput("--workers starts workers here, --scheduler takes those of a cluster; give one of them")
-    check_writable("--json", json_to)
-    check_writable("-o", folder, folder=True)
-    os.environ["MINIGCU_BUILD"] = str(build_folder())
+    prepare(workers=workers, scheduler=scheduler, folder=folder, json_to=json_to)
     cases = collect(
         selection.simulators, blocks=selection.blocks, keyword=selection.keyword, long=selection.long, seeds=selection.seeds,
     )
@@ -93,21 +84,15 @@ def _run(cases: list[Case], selection: Selection, history: History, *, workers: 
     """The results, how many jobs ran at the same time, and how many workers were lost; shows failures as they come in."""
     out = console(json_to)
     work = jobs(cases, history.seconds(), list(selection.simulators), long=selection.long, fault=selection.fault)
-    local = workers or len(os.sched_getaffinity(0))
     results: list[Result] = []
-    with connect(scheduler, min(local, len(work))) as cluster, progress("tests", len(cases)) as update:
+    with connect(scheduler, workers, len(work)) as cluster, progress("tests", len(cases)) as update:
         count = cluster.count
         out.print(f"{len(cases)} tests in {len(work)} jobs, {count} at a time" + (f", on {scheduler}" if scheduler else ""))
-        for pair in cluster.perform(work):
-            if pair is not None:
-                job, answer = pair
-                if answer.foreign:
-                    raise BadInput(f"a worker can't run these tests ({answer.error}); start it from the same checkout")
-                rows = KINDS[job.kind].rows(job.argument, answer)
-                results.extend(rows)
-                for result in (result for result in rows if result.outcome == "failed"):
-                    text = [f"FAILED {result.case.nodeid}, seed {result.case.seed}", *_reason(result.story)]
-                    out.print("\n".join([*text, f"  replay: {_replay(result.case, selection)}"]), markup=False)
+        for rows in cluster.rows(work):
+            results.extend(rows)
+            for result in (result for result in rows if result.outcome == "failed"):
+                text = [f"FAILED {result.case.nodeid}, seed {result.case.seed}", *_reason(result.story)]
+                out.print("\n".join([*text, f"  replay: {_replay(result.case, selection)}"]), markup=False)
             update(len(results))
         lost = cluster.lost
     order = {case: number for number, case in enumerate(cases)}

@@ -1,17 +1,14 @@
 """`gcu regress --faults`: bits that turn over while a block runs, one run each, and what became of them."""
 
-import os
 import time
 from collections import Counter
 from pathlib import Path
 
 from gcu.errors import BadInput, CheckFailed
-from gcu.output import check_writable, console, progress, table, write_json
-from gcu.regress.cluster import connect
+from gcu.output import console, progress, table, write_json
+from gcu.regress.cluster import connect, prepare
 from gcu.regress.collect import collect
-from gcu.regress.kinds import KINDS
 from gcu.regress.tests import Result, jobs
-from sim.tools import build_folder
 from verif.database import replay
 
 __all__ = ["MODULES", "faults"]
@@ -30,31 +27,25 @@ def faults(name: str, *, count: int, workers: int | None, scheduler: str | None,
         raise BadInput(f"--faults: {name!r} is not one of {', '.join(MODULES)}")
     if count < 1:
         raise BadInput(f"--count {count}: at least 1")
-    check_writable("--json", json_to)
-    check_writable("-o", folder, folder=True)
-    os.environ["MINIGCU_BUILD"] = str(build_folder())
+    prepare(workers=workers, scheduler=scheduler, folder=folder, json_to=json_to)
     every = collect(["verilator"], blocks=[MODULES[name].split("/")[1]], keyword=None, long=True, seeds=1)
     tests = [case for case in every if case.module == MODULES[name] and case.simulator == "verilator" and case.seeded]
     rounds = -(-count // len(tests))
     cases = [case.in_round(number) for number in range(rounds) for case in tests][:count]
     out, start, results = console(json_to), time.monotonic(), []
-    with connect(scheduler, workers or len(os.sched_getaffinity(0))) as cluster, progress("upsets", count) as update:
+    with connect(scheduler, workers) as cluster, progress("upsets", count) as update:
         # The first of each kind builds, before many wait for it.
         for part in (cases[: len(tests)], cases[len(tests) :]):
             seconds = {case.nodeid: _SECONDS for case in part}
-            for pair in cluster.perform(jobs(part, seconds, ["verilator"], long=True, fault=None)):
-                if pair is not None:
-                    job, answer = pair
-                    if answer.foreign:
-                        raise BadInput(f"a worker can't run these tests ({answer.error}); start it from the same checkout")
-                    results += KINDS[job.kind].rows(job.argument, answer)
+            for rows in cluster.rows(jobs(part, seconds, ["verilator"], long=True, fault=None)):
+                results += rows
                 update(len(results))
     report = _report(name, results) | {"seconds": round(time.monotonic() - start, 1)}
     seen = [outcome for outcome in OUTCOMES if any(row[outcome] for row in report["kinds"])]
-    rows = [
+    lines = [
         [row["kind"], "yes" if row["protected"] else "no", row["count"], *(row[outcome] for outcome in seen)] for row in report["kinds"]
     ]
-    out.print(table(f"upsets of {name}, one in each run", ["kind", "protected", "runs", *seen], rows, left=2))
+    out.print(table(f"upsets of {name}, one in each run", ["kind", "protected", "runs", *seen], lines, left=2))
     write_json(report, json_to)
     write_json(report, str(folder / f"faults_{name}.json"))
     if report["failures"]:

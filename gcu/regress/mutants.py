@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gcu.errors import BadInput, CheckFailed
-from gcu.output import check_writable, console, progress, table, write_json
-from gcu.regress.cluster import connect
+from gcu.output import console, progress, table, write_json
+from gcu.regress.cluster import connect, prepare
 from gcu.regress.collect import collect
 from gcu.regress.kinds import KINDS, Answer, Job, Kind, source_digest
 from gcu.regress.tests import run as run_tests
@@ -45,11 +45,9 @@ def mutate(
             raise BadInput(f"--mutate: {name!r} is not one of {', '.join(TARGETS)}")
     if count < 1:
         raise BadInput(f"--mutants {count}: at least 1")
-    check_writable("--json", json_to)
-    check_writable("-o", folder, folder=True)
-    os.environ["MINIGCU_BUILD"] = str(build_folder())
+    prepare(workers=workers, scheduler=scheduler, folder=folder, json_to=json_to)
     reports = []
-    with connect(scheduler, workers or len(os.sched_getaffinity(0))) as cluster:
+    with connect(scheduler, workers) as cluster:
         for name in names:
             reports.append(_campaign(name, TARGETS[name], cluster, count, seed, long, folder, json_to))
             write_json(reports[-1], str(folder / f"mutants_{name}.json"))
@@ -73,8 +71,7 @@ def _campaign(name: str, target: Target, cluster, count: int, seed: int, long: b
     campaign.save(file)
     # One job builds, so that the others find the build: the design itself, on which everything must pass.
     first = _job(campaign, file, 0, chosen, seconds, long)
-    ((_, answer),) = [pair for pair in cluster.perform([first]) if pair is not None]
-    (itself,) = KINDS["mutant"].rows(first.argument, answer)
+    (itself,) = [verdict for verdicts in cluster.rows([first]) for verdict in verdicts]
     if itself.killer is not None:
         raise CheckFailed(f"--mutate {name}: without any fault {itself.killer} fails: {itself.story[-1500:]}")
     mutants = campaign.mutated().mutants
@@ -82,16 +79,12 @@ def _campaign(name: str, target: Target, cluster, count: int, seed: int, long: b
     jobs = [_job(campaign, file, mutant.number, chosen, seconds, long) for mutant in mutants]
     with progress(f"mutants of {name}", len(jobs)) as update:
         out.print(f"{name}: {len(jobs)} mutants, {len(chosen)} tests of {sum(seconds.values()):.0f} s, {cluster.count} at a time")
-        for pair in cluster.perform(jobs):
-            if pair is not None:
-                job, answer = pair
-                if answer.foreign:
-                    raise BadInput(f"a worker can't run these tests ({answer.error}); start it from the same checkout")
-                (verdict,) = KINDS["mutant"].rows(job.argument, answer)
-                verdicts[verdict.number] = verdict
+        for rows in cluster.rows(jobs):
+            verdicts |= {verdict.number: verdict for verdict in rows}
             update(len(verdicts))
     survivors = [
-        {**asdict(mutant), "replay": _replay(file, mutant.number, chosen)} for mutant in mutants if verdicts[mutant.number].killer is None
+        {**asdict(mutant), "replay": _replay(file, mutant.number, chosen, long)}
+        for mutant in mutants if verdicts[mutant.number].killer is None
     ]
     killed, hung = len(mutants) - len(survivors), sum(verdict.killer == "hangs" for verdict in verdicts.values())
     for mutant in mutants:
@@ -115,9 +108,8 @@ def _design(name: str, target: Target, cases: list[Case], cluster, long: bool) -
         jobs.append(Job(case.nodeid, "tests", "gcu.regress.tests:run", argument, 1.0, _LIMIT, source_digest()))
     results = []
     with progress(f"tests of {name}", len(jobs)) as update:
-        for pair in cluster.perform(jobs):
-            if pair is not None:
-                results += KINDS["tests"].rows(pair[0].argument, pair[1])
+        for rows in cluster.rows(jobs):
+            results += rows
             update(len(results))
     if failed := [result for result in results if result.outcome == "failed"]:
         raise CheckFailed(f"--mutate {name}: without any fault {failed[0].case.nodeid} fails: {failed[0].story[-1500:]}")
@@ -166,9 +158,9 @@ def _rows(argument: dict, answer: Answer) -> list[Verdict]:
     return [Verdict(number, None, seconds)]
 
 
-def _replay(file: Path, number: int, cases: list[Case]) -> str:
+def _replay(file: Path, number: int, cases: list[Case], long: bool) -> str:
     nodes = [case.nodeid for case in cases]
-    return shlex.join([".venv/bin/pytest", *nodes, "--sim", "verilator", "--mutant", f"{file}:{number}", "--waves"])
+    return shlex.join([".venv/bin/pytest", *nodes, "--sim", "verilator", "--mutant", f"{file}:{number}", "--waves", *["--long"] * long])
 
 
 KINDS["mutant"] = Kind(_rows)

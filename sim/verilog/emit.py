@@ -22,7 +22,7 @@ from amaranth.lib import wiring
 from rtl.common.once import EmitOnce
 from rtl.common.sram import Sram, SramDual
 
-__all__ = ["Emission", "emit", "ports_of", "rtlil_of"]
+__all__ = ["Emission", "emission_of", "emit", "ports_of", "rtlil_of"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ class Emission:
     top: str
     text: str
     ports: tuple[Port, ...] = field(default=())
+
+    @classmethod
+    def kept(cls, fields: dict) -> "Emission":
+        """From what `asdict` made of one and JSON has kept."""
+        return cls(fields["top"], fields["text"], tuple(Port(**port) for port in fields["ports"]))
 
     @property
     def digest(self) -> str:
@@ -175,11 +180,15 @@ def emit(component: wiring.Component, top: str, *, enables: bool = False) -> Emi
         design = _rtlil(_Body(component) if isinstance(component, EmitOnce) else component, top, platform)
     blocks = [text for _, text in platform.modules.values()]
     text = _verilog("\n".join([design, *blocks]), top, "opt_dff; opt_clean; " if enables else "")
-    text += "".join(platform.srams[name] for name in sorted(platform.srams))
+    return emission_of(component, top, text, platform.srams)
+
+
+def emission_of(component: wiring.Component, top: str, text: str, srams: dict[str, str]) -> Emission:
+    """The emission whose modules are `text`, with its SRAMs by module."""
     ports = tuple(
         Port(name, "input" if direction == "i" else "output", len(value)) for name, direction, value in ports_of(component)
     )
-    return Emission(top, text, ports)
+    return Emission(top, text + "".join(srams[name] for name in sorted(srams)), ports)
 
 
 def rtlil_of(component: wiring.Component, top: str, *, places: bool = False) -> tuple[str, dict[str, str], list[str]]:

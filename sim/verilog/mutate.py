@@ -14,7 +14,7 @@ from pathlib import Path
 
 from amaranth.lib import wiring
 
-from sim.verilog.emit import Emission, Port, ports_of, rtlil_of
+from sim.verilog.emit import Emission, emission_of, rtlil_of
 
 __all__ = ["Mutant", "Mutated", "mutate"]
 
@@ -49,9 +49,7 @@ class Mutated:
     @classmethod
     def load(cls, file: Path) -> "Mutated":
         kept = json.loads(file.read_text())
-        made = kept["emission"]
-        ports = tuple(Port(**port) for port in made["ports"])
-        return cls(Emission(made["top"], made["text"], ports), tuple(Mutant(**mutant) for mutant in kept["mutants"]))
+        return cls(Emission.kept(kept["emission"]), tuple(Mutant(**mutant) for mutant in kept["mutants"]))
 
 
 #: Cells that are no hardware.
@@ -110,11 +108,8 @@ def mutate(component: wiring.Component, top: str, *, count: int, seed: int, insi
         target = folder / "design.sv"
         _run(folder, [f"read_rtlil {folder / 'prepared.il'}", *lines, "memory_collect", f"write_verilog -sv -norename -noattr {target}"])
         verilog = "\n".join(target.read_text().splitlines()[1:]) + "\n"
-    text = _chosen_by_plusarg(verilog, top, width, bool(upsets)) + "".join(srams[sram] for sram in sorted(srams))
-    ports = tuple(
-        Port(port, "input" if direction == "i" else "output", len(value)) for port, direction, value in ports_of(component)
-    )
-    return Mutated(Emission(top, text, ports), tuple(_mutant(number, line) for number, line in enumerate(lines, 1)))
+    emission = emission_of(component, top, _chosen_by_plusarg(verilog, top, width, bool(upsets)), srams)
+    return Mutated(emission, tuple(_mutant(number, line) for number, line in enumerate(lines, 1)))
 
 
 def _run(folder: Path, commands: list[str]):

@@ -22,7 +22,7 @@ from amaranth.lib import wiring
 
 from sim.tools import build_folder
 from sim.verilog import cache as emissions
-from sim.verilog.emit import Emission, Port, emit, ports_of
+from sim.verilog.emit import Emission, emit, ports_of
 from verif.common.fault import Fault
 
 __all__ = ["describe", "emission"]
@@ -189,8 +189,7 @@ def emission(component: wiring.Component, top: str) -> Emission:
     with file.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if file.exists():
-            kept = json.loads(file.read_text())
-            return Emission(kept["top"], kept["text"], tuple(Port(**port) for port in kept["ports"]))
+            return Emission.kept(json.loads(file.read_text()))
         made = emit(component, top)
         temporary = file.with_suffix(".new")
         temporary.write_text(json.dumps(asdict(made)))
