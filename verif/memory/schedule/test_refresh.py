@@ -12,8 +12,8 @@ INTERVAL, WARM = 4000, 40
 
 def targets(clocks: int, *, served: list[int], since: int, owed: bool) -> list[int]:
     """Targets in so many clocks, none of them granted. The banks `served` take a column command in turn, one a clock, in the first half of
-    the clocks and before. Whatever may be chosen is chosen, lowest bank first, and `since` banks were used after it. One refresh is due from
-    the start, and granted before unless `owed`."""
+    the clocks and before. Whatever may be chosen is chosen, lowest bank first, and `since` banks were used after it. One refresh is due
+    from the start, and granted before unless `owed`."""
     dut, seen = Refresh(), []
 
     async def bench(ctx):
