@@ -91,6 +91,7 @@ class Chosen(wiring.Component):
             self.oldest.eq(recency.last_chosen if self.fault else recency.first_chosen), self.latest.eq(recency.last_chosen),
         ]
         banks = range(BANKS)
+        since = Cat((Cat(before[j][i] for i in banks) & self.latest).any() for j in banks)
         m.d.sync += [
             # `Order`, for all banks at once.
             Assume(Cat(~before[i][i] for i in banks).all()),
@@ -99,6 +100,7 @@ class Chosen(wiring.Component):
             Assert(at_most_one(self.latest), "latest: one"), Assert((self.latest & ~self.some) == 0, "latest: of the set"),
             Assert(Cat(~self.oldest[i] | ~(before[i] & self.some).any() for i in banks).all(), "oldest: none before it"),
             Assert(Cat(~(self.latest[i] & before[j][i] & self.some[j]) for i in banks for j in banks).all(), "latest: none after it"),
+            Assert(recency.last_since == sum(since), "latest: how many were used since"),
             Cover(self.oldest[3] & self.latest[9], "the oldest and the latest of a set"),
         ]
         return m
