@@ -6,8 +6,6 @@ SRAMs stay black boxes and are counted in bits.
 
 import json
 import re
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -23,6 +21,7 @@ from sim.synthesis.timing import Path as TimingPath
 from sim.synthesis.timing import longest
 from sim.tools import ToolError
 from sim.verilog.emit import rtlil_of
+from sim.verilog.yosys import yosys
 
 __all__ = ["SCRIPT", "Netlist", "Synthesis", "map_to_cells", "synthesise"]
 
@@ -36,14 +35,6 @@ SCRIPT = (
 )
 #: The same with generic gates, whose delay is counted in levels.
 _GENERIC_GATES = "AND,NAND,OR,NOR,XOR,XNOR,ANDNOT,ORNOT,MUX"
-
-_YOSYS = """
-import json, sys
-from pyosys import libyosys as ys
-design = ys.Design()
-for command in json.load(open(sys.argv[1])):
-    ys.run_pass("tee -q " + command, design)
-"""
 
 
 @dataclass
@@ -109,11 +100,7 @@ def map_to_cells(
         (folder / "abc.script").write_text("\n".join(SCRIPT).format(target=round(1000 * target)) + "\n")
         if library:
             (folder / "cells.lib").write_text(library.text)  # ABC reads no compressed file
-        commands = _commands(folder, bool(srams), kept, library, adder)
-        (folder / "commands.json").write_text(json.dumps(commands))
-        run = subprocess.run(
-            [sys.executable, "-c", _YOSYS, str(folder / "commands.json")], capture_output=True, text=True, check=False, cwd=folder,
-        )
+        run = yosys(_commands(folder, bool(srams), kept, library, adder), folder=folder)
         if run.returncode or not (folder / "netlist.json").exists():
             raise ToolError(f"Yosys could not synthesise {type(component).__name__}: {(run.stdout + run.stderr).strip()[-2000:]}")
         netlist = json.loads((folder / "netlist.json").read_text())

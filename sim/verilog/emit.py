@@ -8,8 +8,6 @@ Yosys with passes that leave only `assign` and `always_ff`. Repeated blocks (:cl
 import gc
 import hashlib
 import re
-import subprocess
-import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from amaranth.lib import wiring
 
 from rtl.common.once import EmitOnce
 from rtl.common.sram import Sram, SramDual
+from sim.verilog.yosys import read_verilog_text, yosys
 
 __all__ = ["Emission", "emission_of", "emit", "ports_of", "rtlil_of"]
 
@@ -223,28 +222,13 @@ def _rtlil(component: wiring.Component, name: str, platform: _Platform) -> str:
 
 _PASSES = "proc -norom; pmuxtree; opt_clean; {}memory_collect; write_verilog -sv -norename -noattr"
 
-_YOSYS = """
-import sys
-from pyosys import libyosys as ys
-source, target, top, passes = sys.argv[1:]
-design = ys.Design()
-for command in (f"read_rtlil {source}", f"hierarchy -top {top}", *f"{passes} {target}".split("; ")):
-    ys.Pass.call(design, "tee -q " + command)
-"""
-
 
 def _verilog(rtlil_text: str, top: str, more: str = "") -> str:
-    """Runs Yosys in a process of its own: its generated names count on from one design to the next, and its errors end a process.
-
-    `more`: passes besides those of every design.
-    """
+    """`more`: passes besides those of every design."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "design.il", Path(folder) / "design.sv"
         source.write_text(rtlil_text)
-        command = [sys.executable, "-c", _YOSYS, str(source), str(target), top, _PASSES.format(more)]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        run = yosys([f"read_rtlil {source}", f"hierarchy -top {top}", *f"{_PASSES.format(more)} {target}".split("; ")])
         if run.returncode or not target.exists():
             raise RuntimeError(f"Yosys could not write {top}: {run.stdout.strip()} {run.stderr.strip()}")
-        lines = target.read_text().splitlines()
-    # The first line names the tool and a path of this machine.
-    return "\n".join(lines[1:]) + "\n"
+        return read_verilog_text(target)

@@ -6,8 +6,6 @@ it is. A mutant is there all the time, an upset for `+upset_for=N` clocks from c
 
 import json
 import re
-import subprocess
-import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 from amaranth.lib import wiring
 
 from sim.verilog.emit import Emission, emission_of, rtlil_of
+from sim.verilog.yosys import read_verilog_text, yosys
 
 __all__ = ["Mutant", "Mutated", "mutate"]
 
@@ -64,14 +63,6 @@ _MODES = {
     "cnot1": "inverted where another bit is 1",
 }
 
-_YOSYS = """
-import sys
-from pyosys import libyosys as ys
-design = ys.Design()
-for line in open(sys.argv[1]):
-    ys.Pass.call(design, "tee -q " + line.strip())
-"""
-
 
 def mutate(component: wiring.Component, top: str, *, count: int, seed: int, inside: str = "", upsets: str = "") -> Mutated:
     """Emits `component` as module `top` with `count` mutants drawn by `seed`, evenly over modules, cells, wires and source lines.
@@ -101,21 +92,19 @@ def mutate(component: wiring.Component, top: str, *, count: int, seed: int, insi
             f"mutate -list {count + count // 2 + 20} -seed {seed} -o {listing} {_UPSETS[upsets]} @sites",
         ]
         keep = [f"write_rtlil {folder / 'prepared.il'}"]
-        _run(folder, [*prepare, *keep, *choose])
+        _run([*prepare, *keep, *choose])
         # A register that is cut off from its wire would lose its initial value, and its input has the same faults. Clocks are no logic.
         drawn = [line for line in listing.read_text().splitlines() if re.search(r"-port \\?(?!Q |CLK )", line)]
         lines = [f"{line} -ctrl mutant {width} {number}" for number, line in enumerate(drawn[:count], 1)]
         target = folder / "design.sv"
-        _run(folder, [f"read_rtlil {folder / 'prepared.il'}", *lines, "memory_collect", f"write_verilog -sv -norename -noattr {target}"])
-        verilog = "\n".join(target.read_text().splitlines()[1:]) + "\n"
+        _run([f"read_rtlil {folder / 'prepared.il'}", *lines, "memory_collect", f"write_verilog -sv -norename -noattr {target}"])
+        verilog = read_verilog_text(target)
     emission = emission_of(component, top, _chosen_by_plusarg(verilog, top, width, bool(upsets)), srams)
     return Mutated(emission, tuple(_mutant(number, line) for number, line in enumerate(lines, 1)))
 
 
-def _run(folder: Path, commands: list[str]):
-    script = folder / "commands.txt"
-    script.write_text("\n".join(commands) + "\n")
-    run = subprocess.run([sys.executable, "-c", _YOSYS, str(script)], capture_output=True, text=True, check=False)
+def _run(commands: list[str]):
+    run = yosys(commands)
     if run.returncode:
         raise RuntimeError(f"Yosys could not make mutants: {(run.stdout + run.stderr).strip()[-2000:]}")
 

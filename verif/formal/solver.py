@@ -3,11 +3,11 @@
 import json
 import re
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from sim.verilog.yosys import yosys
 from verif.formal.model import Model
 
 __all__ = ["Answer", "Unsolved", "solve"]
@@ -27,14 +27,6 @@ class Answer:
     inputs: tuple[dict[str, int], ...] = ()
 
 
-_YOSYS = """
-import json, sys
-from pyosys import libyosys as ys
-design = ys.Design()
-for command in json.load(open(sys.argv[1])):
-    ys.Pass.call(design, command)
-"""
-
 
 def solve(model: Model, induction: bool, depth: int, covers: "list[str] | None" = None, seconds: int = 900) -> list[Answer]:
     """One answer for all asserts; or with `covers`, one for each of these: "violated" in the clock that reaches it.
@@ -49,21 +41,17 @@ def solve(model: Model, induction: bool, depth: int, covers: "list[str] | None" 
         folder = Path(name)
         (folder / "model.il").write_text(model.text)
         commands = [
-            f"tee -q {command}" for command in (
-                f"read_rtlil {folder / 'model.il'}", "hierarchy -top top", "proc", "flatten", "memory", "opt_clean",
-                # Parts of a parity that a lemma names become nodes of the whole.
-                "simplemap t:$reduce_xor", "opt_merge", "opt_clean")
+            f"read_rtlil {folder / 'model.il'}", "hierarchy -top top", "proc", "flatten", "memory", "opt_clean",
+            # Parts of a parity that a lemma names become nodes of the whole.
+            "simplemap t:$reduce_xor", "opt_merge", "opt_clean",
         ]
         for number, goal in enumerate(goals):
             files = f"-dump_json {folder / f'{number}.json'}"
             commands.append(
-                f"tee -q -o {folder / f'{number}.log'} sat {kind} -maxsteps {depth} {goal} {common} {files} top"
+                f"-o {folder / f'{number}.log'} sat {kind} -maxsteps {depth} {goal} {common} {files} top"
             )
-        (folder / "commands.json").write_text(json.dumps(commands))
         try:
-            run = subprocess.run(
-                [sys.executable, "-c", _YOSYS, str(folder / "commands.json")], capture_output=True, text=True, check=False, timeout=seconds,
-            )
+            run = yosys(commands, seconds=seconds)
         except subprocess.TimeoutExpired:
             raise Unsolved(f"no answer in {seconds} s") from None
         if run.returncode:

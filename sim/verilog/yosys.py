@@ -1,0 +1,33 @@
+"""Yosys, in a process of its own: its generated names count on from one design to the next, and its errors end a process."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["read_verilog_text", "yosys"]
+
+_SCRIPT = """
+import json, sys
+from pyosys import libyosys as ys
+design = ys.Design()
+for command in json.load(sys.stdin):
+    ys.Pass.call(design, "tee -q " + command)
+"""
+
+
+def yosys(commands: Sequence[str], *, folder: Path | None = None, seconds: float | None = None) -> subprocess.CompletedProcess:
+    """Runs the commands in order, in `folder`, and keeps quiet; one that begins with `-o FILE` writes its log there.
+
+    The caller judges `returncode`; `stdout` and `stderr` hold the error. Raises :class:`subprocess.TimeoutExpired` after `seconds`.
+    """
+    return subprocess.run(
+        [sys.executable, "-c", _SCRIPT], input=json.dumps(list(commands)), capture_output=True, text=True, check=False, cwd=folder,
+        timeout=seconds,
+    )
+
+
+def read_verilog_text(file: Path) -> str:
+    """What `write_verilog` wrote, without the first line, which names the tool and a path of this machine."""
+    return "\n".join(file.read_text().splitlines()[1:]) + "\n"
