@@ -148,8 +148,8 @@ def test_a_wrong_result_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "expected", honest)
     run_honestly = module.execute
 
-    def spills(workload, names, folder):
-        outcomes = run_honestly(workload, names, folder)
+    def spills(workload, names, folder, **options):
+        outcomes = run_honestly(workload, names, folder, **options)
         read = outcomes["golden"].reads[0]
         outcomes["golden"].reads[0] = read[:-1] + bytes([read[-1] ^ 1])
         return outcomes
