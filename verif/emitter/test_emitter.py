@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from amaranth import Module
+from amaranth import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
@@ -70,6 +70,25 @@ def test_enables_of_registers():
     """Asked for, what a register would take stands under its enable; else it is a choice that is worked out in every clock."""
     assert "else if (go) q <= a;" in emit(Held(), "held", enables=True).text
     assert "if (go)" not in emit(Held(), "held").text
+
+
+class Extended(wiring.Component):
+    """A number with its sign extended, and a mask of one bit beside another."""
+
+    a: In(4)
+    q: Out(16)
+    masked: Out(9)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += [self.q.eq(self.a.as_signed()), self.masked.eq(Cat(self.a[0].replicate(8), self.a[1]))]
+        return m
+
+
+def test_repeated_bits_are_a_replication():
+    text = emit(Extended(), "extended").text
+    assert "{ {12{a[3]}}, a }" in text
+    assert "{ a[1:0], {7{a[0]}} }" in text
 
 
 def test_repeated_blocks_are_emitted_once():
