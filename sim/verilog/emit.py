@@ -11,7 +11,6 @@ import re
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -232,15 +231,4 @@ def _verilog(rtlil_text: str, top: str, more: str = "") -> str:
         run = yosys([f"read_rtlil {source}", f"hierarchy -top {top}", *f"{_PASSES.format(more)} {target}".split("; ")])
         if run.returncode or not target.exists():
             raise RuntimeError(f"Yosys could not write {top}: {run.stdout.strip()} {run.stderr.strip()}")
-        return _replicated(read_verilog_text(target))
-
-
-def _replicated(text: str) -> str:
-    """Items of a concatenation that repeat become a replication: Yosys writes each bit of a sign extension or a mask by itself, of which
-    Verilator makes a shift and an OR per bit instead of one negation."""
-
-    def runs(match: re.Match) -> str:
-        items = ((item, sum(1 for _ in same)) for item, same in groupby(match.group(1).split(", ")))
-        return "{ " + ", ".join(item if count == 1 else f"{{{count}{{{item}}}}}" for item, count in items) + " }"
-
-    return re.sub(r"\{ ([^{}\n]*) \}", runs, text)
+        return read_verilog_text(target)

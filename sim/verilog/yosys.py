@@ -1,9 +1,11 @@
 """Yosys, in a process of its own: its generated names count on from one design to the next, and its errors end a process."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 __all__ = ["read_verilog_text", "yosys"]
@@ -29,5 +31,15 @@ def yosys(commands: Sequence[str], *, folder: Path | None = None, seconds: float
 
 
 def read_verilog_text(file: Path) -> str:
-    """What `write_verilog` wrote, without the first line, which names the tool and a path of this machine."""
-    return "\n".join(file.read_text().splitlines()[1:]) + "\n"
+    """What `write_verilog` wrote, without the first line, which names the tool and a path of this machine.
+
+    Items of a concatenation that repeat become a replication: Yosys writes each bit of a sign extension or a mask by itself, of which
+    Verilator makes a shift and an OR per bit instead of one negation.
+    """
+
+    def runs(match: re.Match) -> str:
+        items = ((item, sum(1 for _ in same)) for item, same in groupby(match.group(1).split(", ")))
+        return "{ " + ", ".join(item if count == 1 else f"{{{count}{{{item}}}}}" for item, count in items) + " }"
+
+    text = "\n".join(file.read_text().splitlines()[1:]) + "\n"
+    return re.sub(r"\{ ([^{}\n]*) \}", runs, text)

@@ -27,7 +27,6 @@ class Answer:
     inputs: tuple[dict[str, int], ...] = ()
 
 
-
 def solve(model: Model, induction: bool, depth: int, covers: "list[str] | None" = None, seconds: int = 900) -> list[Answer]:
     """One answer for all asserts; or with `covers`, one for each of these: "violated" in the clock that reaches it.
 
