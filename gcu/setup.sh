@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 missing=""
 command -v g++ >/dev/null 2>&1 || missing="$missing g++"
+command -v clang++ >/dev/null 2>&1 || missing="$missing clang"
 command -v make >/dev/null 2>&1 || missing="$missing make"
 command -v perl >/dev/null 2>&1 || missing="$missing perl"
 command -v iverilog >/dev/null 2>&1 || missing="$missing iverilog"

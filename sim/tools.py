@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 __all__ = [
-    "Tool", "ToolError", "build_folder", "fst_possible", "iverilog_version", "make_overrides", "survey",
+    "Tool", "ToolError", "build_folder", "cxx", "cxx_version", "fst_possible", "iverilog_version", "make_overrides", "survey",
     "verilator_environment", "verilator_version",
 ]
 
@@ -31,9 +31,26 @@ def verilator_environment() -> dict[str, str]:
     return {**os.environ, "VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
+def cxx() -> str:
+    """The C++ compiler of Verilator's builds: clang++ where there is one, else g++.
+
+    On the long straight-line functions that Verilator writes clang++ takes a third of g++'s time, and what it makes runs faster.
+    """
+    return "clang++" if shutil.which("clang++") else "g++"
+
+
+def cxx_version() -> str:
+    """The first line that :func:`cxx` prints of itself. Raises :class:`ToolError` if there is no compiler."""
+    name = cxx()
+    line = _first_line(name, "--version")
+    if not line:
+        raise ToolError(f"{name} is not on PATH or does not run: apt-get install {'clang' if name == 'clang++' else name}")
+    return line
+
+
 def make_overrides() -> list[str]:
     """Variables for `make`: the wheel's makefile names the compiler of the machine that built it and forgets the PCH option."""
-    return ["CFG_CXXFLAGS_PCH_I=-include", "CXX=g++", "LINK=g++", "AR=ar", f"PYTHON3={sys.executable}"]
+    return ["CFG_CXXFLAGS_PCH_I=-include", f"CXX={cxx()}", f"LINK={cxx()}", "AR=ar", f"PYTHON3={sys.executable}"]
 
 
 def verilator_version() -> str:
@@ -105,6 +122,8 @@ def survey() -> list[Tool]:
     for name, purpose in (("g++", "compiles Verilator's C++"), ("make", "builds"), ("perl", "runs Verilator")):
         line = _first_line(name, "--version") if shutil.which(name) else None
         tools.append(Tool(name, purpose, line, f"apt-get install {name}"))
+    clang = _first_line("clang++", "--version") if shutil.which("clang++") else None
+    tools.append(Tool("clang++", "compiles faster than g++, to faster code", clang, "apt-get install clang", required=False))
     lz4 = "found" if fst_possible() else None
     tools.append(Tool("liblz4-dev", "FST waveforms (VCD without it)", lz4, "apt-get install liblz4-dev", required=False))
     ccache = _first_line("ccache", "--version") if shutil.which("ccache") else None

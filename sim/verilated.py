@@ -1,7 +1,7 @@
 """What Verilator builds share: Verilator's own library and a precompiled header.
 
-They are the same for every design and take g++ four times as long as a small design, so they are compiled once and kept by the versions
-of the tools.
+They are the same for every design and take a compiler four times as long as a small design, so they are compiled once and kept by the
+versions of the tools.
 """
 
 import fcntl
@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.tools import build_folder, verilator_version
+from sim.tools import build_folder, cxx, cxx_version, verilator_version
 
-__all__ = ["Shared", "shared"]
+__all__ = ["ATOMIC", "Shared", "shared"]
+
+#: Of the library's atomics clang++ calls what g++ writes out.
+ATOMIC = "-latomic"
 
 #: Seconds for one source of the library.
 _TIME_LIMIT = 300
@@ -43,7 +46,7 @@ class Shared:
     def make_variables(self) -> list[str]:
         """Variables for the `make` of a build: it compiles the design alone, as one source, and links it with what is shared."""
         return [
-            "VM_PARALLEL_BUILDS=0", "VM_GLOBAL_FAST=", "VM_GLOBAL_SLOW=", f"LOADLIBES={' '.join(map(str, self.objects))}",
+            "VM_PARALLEL_BUILDS=0", "VM_GLOBAL_FAST=", "VM_GLOBAL_SLOW=", f"LOADLIBES={' '.join([*map(str, self.objects), ATOMIC])}",
             f"OPT_FAST={' '.join(self.flags)} -include {self.header}",
         ]
 
@@ -57,7 +60,7 @@ def _macros(root: Path, writer: str | None) -> list[str]:
 
 def _compile(root: Path, writer: str | None, flags: Sequence[str], folder: Path):
     def run(arguments: Sequence[str | Path]):
-        command = ["g++", *flags, *_macros(root, writer), *map(str, arguments)]
+        command = [cxx(), *flags, *_macros(root, writer), *map(str, arguments)]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=_TIME_LIMIT)
         if result.returncode:
             raise RuntimeError(f"{' '.join(command)}: {result.stderr[-3000:]}")
@@ -70,10 +73,9 @@ def _compile(root: Path, writer: str | None, flags: Sequence[str], folder: Path)
 
 
 def shared(root: Path, writer: str | None, flags: Sequence[str]) -> Shared:
-    """Compiles what is not there yet. `root` is VERILATOR_ROOT, `writer` the format of the waves ("fst", "vcd") or None; `flags` are g++'s
-    beside the preprocessor's, such as "-O1". Raises RuntimeError with the end of the log if g++ fails."""
-    compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
-    parts = [verilator_version(), compiler, str(root), str(writer), *flags, Path(__file__).read_text()]
+    """Compiles what is not there yet. `root` is VERILATOR_ROOT, `writer` the format of the waves ("fst", "vcd") or None; `flags` are the
+    compiler's beside the preprocessor's, such as "-O1". Raises RuntimeError with the end of the log if it fails."""
+    parts = [verilator_version(), cxx_version(), str(root), str(writer), *flags, Path(__file__).read_text()]
     folder = build_folder() / "verilated" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sim.tools import ToolError, build_folder, fst_possible, make_overrides, verilator_environment, verilator_version
-from sim.verilated import shared
+from sim.tools import ToolError, build_folder, cxx, cxx_version, fst_possible, make_overrides, verilator_environment, verilator_version
+from sim.verilated import ATOMIC, shared
 
 __all__ = ["Harness", "build"]
 
@@ -28,13 +28,13 @@ def build(
 ) -> Path:
     """The shared library of module `top` in `text` and `sources`, with the C++ of `harness`; built once per content.
 
-    `optimise` is g++'s: with -O1 a build takes half the time; with -O3 it takes somewhat longer, and a simulated clock less. Without
-    `traced` it has neither public variables nor waveforms. Raises :class:`ToolError` with the end of the log if a tool fails.
+    `optimise` is the compiler's: with -O1 a build takes half the time; with -O3 it takes somewhat longer, and a simulated clock less.
+    Without `traced` it has neither public variables nor waveforms. Raises :class:`ToolError` with the end of the log if a tool fails.
     """
     sha = hashlib.sha256()
     for part in (text.encode(), top.encode(), *(path.read_bytes() for path in (*sources, harness, _WAIVERS, _TRACING))):
         sha.update(hashlib.sha256(part).digest())
-    sha.update(f"{verilator_version()} {fst_possible()} {optimise}".encode())
+    sha.update(f"{verilator_version()} {cxx_version()} {fst_possible()} {optimise}".encode())
     folder = build_folder() / "native" / sha.hexdigest()[:16]
     library = folder / f"{top}.so"
     if library.exists():
@@ -66,9 +66,9 @@ def build(
     defines = ["-DVM_TRACE=1", f"-DVM_TRACE_FST={int(fst)}"] if traced else []
     libraries = ["-lz", "-llz4"] if fst else []
     _run(
-        ["g++", "-std=c++17", "-O2", "-fPIC", "-shared", *defines, f"-I{root}/include", f"-I{root}/include/vltstd", "-I.",
+        [cxx(), "-std=c++17", "-O2", "-fPIC", "-shared", *defines, f"-I{root}/include", f"-I{root}/include/vltstd", "-I.",
          "-o", f"{top}.so", str(harness), "-Wl,--whole-archive", f"libV{top}.a", "-Wl,--no-whole-archive", *map(str, library_objects),
-         *libraries, "-lpthread"],
+         *libraries, "-lpthread", ATOMIC],
         work, env, log,
     )
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ import cocotb_tools.runner
 import pytest
 from amaranth.lib import wiring
 
-from sim.tools import build_folder, fst_possible, make_overrides, verilator_environment
+from sim.tools import build_folder, cxx_version, fst_possible, make_overrides, verilator_environment
 from sim.verilated import shared
 from sim.verilog.emit import Emission
 from verif.common.emission import emission
@@ -36,7 +36,7 @@ SIMULATORS = ("icarus", "verilator")
 #: Seconds that a build or a simulation may take.
 TIME_LIMIT = 900
 
-#: g++ takes half as long as with -Os, and most of a run's time is the testbench's.
+#: Compilers take half as long as with -Os, and most of a run's time is the testbench's.
 _OPTIMISE = "-O1"
 
 #: Clock from which on a broken design gives wrong outputs.
@@ -192,7 +192,8 @@ class Bench:
         sha = hashlib.sha256(made.digest.encode())
         for source in sources:
             sha.update(source.read_bytes())
-        sha.update(json.dumps([self.simulator, self.waves, parameters], sort_keys=True).encode())
+        compiler = cxx_version() if self.simulator == "verilator" else ""
+        sha.update(json.dumps([self.simulator, compiler, self.waves, parameters], sort_keys=True).encode())
         build = build_folder() / "cocotb" / f"{self.simulator}_{sha.hexdigest()[:16]}"
         build.parent.mkdir(parents=True, exist_ok=True)
         # Tests of one component may run side by side: the first one builds, the others wait.

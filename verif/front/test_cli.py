@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from gcu.examples import EXAMPLES
+from sim.tools import ToolError, cxx, cxx_version, make_overrides
 from verif.front.kit import gcu
 
 GEMM = "gemm 4 4 4 --dtype int8 --on golden --config tiny"
@@ -243,6 +244,22 @@ def test_doctor_names_what_is_missing(tmp_path, monkeypatch):
     assert [tool["name"] for tool in missing] == ["iverilog"]
     last = answer.err.splitlines()[-1]
     assert last == "gcu: FAILED: missing: iverilog (apt-get install iverilog)"
+
+
+@pytest.mark.parametrize("names, used", [(("g++",), "g++"), (("g++", "clang++"), "clang++")], ids=["g++", "clang++"])
+def test_compiler_is_clang_where_there_is_one(tmp_path, monkeypatch, names, used):
+    for name in names:
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} 1.2\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (cxx(), cxx_version()) == (used, f"{used} 1.2")
+    assert {f"CXX={used}", f"LINK={used}"} <= set(make_overrides())
+
+
+def test_missing_compiler_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match=r"g\+\+ is not on PATH or does not run: apt-get install g\+\+"):
+        cxx_version()
 
 
 def test_missing_simulator_is_named(tmp_path, monkeypatch):
