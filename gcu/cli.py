@@ -264,11 +264,20 @@ def regress(
     draw: Annotated[int, typer.Option("--draw", metavar="SEED", help="With --mutate: draws the faults.")] = 1,
     faults: Annotated[str | None, typer.Option("--faults", metavar="TARGET", help="What becomes of bits that turn over.")] = None,
     count: Annotated[int, typer.Option("--count", metavar="N", help="With --faults: runs, with one upset each.")] = 500,
+    code: Annotated[bool, typer.Option("--code-coverage", help="Count lines, branches and toggles, on Verilator.")] = False,
     listing: Annotated[bool, typer.Option("--list", help="Show the test database, and run nothing.")] = False,
     folder: Annotated[Path, typer.Option("-o", metavar="DIR", help="Where reports and history go.")] = Path("build/regress"),
     json_to: Json = None,
 ):
     """Run the tests on local cores or a dask cluster; JUnit XML and an HTML report."""
+    campaign_of = "--faults" if faults is not None else "--mutate" if mutate is not None else None
+    if campaign_of:
+        others = {
+            "--mutate": faults is not None and mutate, "--block": block, "-k": keyword, "--seeds": seeds != 1, "--break": fault,
+            "--code-coverage": code, "--list": listing, "--long": faults is not None and long,
+        }
+        if clash := next((name for name, given in others.items() if given), None):
+            raise BadInput(f"{clash} is none of {campaign_of}'s options; one of them at a time")
     if faults is not None:
         from gcu.regress.faults import faults as upsets
 
@@ -284,7 +293,7 @@ def regress(
     from gcu.regress.command import Selection
     from gcu.regress.command import regress as command
 
-    selection = Selection(sim.split(","), block.split(",") if block else [], keyword, seeds, long, fault)
+    selection = Selection(sim.split(","), block.split(",") if block else [], keyword, seeds, long, fault, code)
     command(
         selection, workers=workers, scheduler=scheduler, folder=folder, json_to=json_to, listing=listing,
         command=shlex.join(["gcu", *sys.argv[1:]]),

@@ -22,6 +22,7 @@ def pytest_addoption(parser):
     group.addoption("--long", action="store_true", help="also run the long tier")
     group.addoption("--break", dest="fault", metavar="TEXT", help="break the design of each testbench whose name has TEXT, on purpose")
     group.addoption("--mutant", metavar="FILE:N", help="show mutant N of the campaign in FILE, and skip tests of other designs")
+    group.addoption("--code-coverage", action="store_true", help="count what Verilator executes of the designs")
     group.addoption("--database", metavar="FILE", help="write the test database, a line of JSON for each collected test")
 
 
@@ -88,7 +89,7 @@ def bench(request, simulator, seed) -> Bench:
     replay = database.replay(request.node.nodeid, simulator, seed, long="long" in request.keywords, fault=fault)
     runs = Bench(
         simulator, seed, request.config.getoption("--waves"), replay, broken=bool(fault) and fault in request.node.nodeid,
-        mutation=_mutation(request.config.getoption("--mutant")),
+        mutation=_mutation(request.config.getoption("--mutant")), code_coverage=request.config.getoption("--code-coverage"),
     )
     # What the report looks into.
     request.node.user_properties += [("runs", runs.folders), ("designs", runs.designs)]

@@ -14,8 +14,9 @@ from gcu.regress.collect import collect
 from gcu.regress.history import History
 from gcu.regress.junit import write_junit
 from gcu.regress.report import write_report
-from gcu.regress.summary import coverage, measurements, summary
+from gcu.regress.summary import campaigns, code_coverage, code_rows, coverage, measurements, summary
 from gcu.regress.tests import Result, jobs
+from verif.common.code_coverage import CodeCoverage
 from verif.database import Case, replay
 
 __all__ = ["Selection", "regress"]
@@ -23,11 +24,14 @@ __all__ = ["Selection", "regress"]
 
 #: Lines of a failure's story that are shown at once; the report has all.
 _REASON = 4
+#: Measures of code coverage and their names in the table.
+_MEASURES = {"lines": "lines", "branches": "branches", "control": "toggles, control", "data": "toggles, data paths"}
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which cases run. No `blocks` means all; `fault`: part of the name of the testbenches whose designs are broken on purpose."""
+    """Which cases run. No `blocks` means all; `fault`: part of the name of the testbenches whose designs are broken on purpose; `code`:
+    Verilator counts what is executed."""
 
     simulators: Sequence[str]
     blocks: Sequence[str]
@@ -35,6 +39,7 @@ class Selection:
     seeds: int
     long: bool
     fault: str | None
+    code: bool = False
 
 
 def regress(
@@ -43,6 +48,8 @@ def regress(
     """Runs the regression. Raises :class:`CheckFailed` if a test failed, :class:`BadInput` for a selection or address that can't work."""
     if selection.seeds < 1:
         raise BadInput(f"--seeds {selection.seeds}: at least 1")
+    if selection.code and "verilator" not in selection.simulators:
+        raise BadInput("--code-coverage: Verilator counts it, and --sim leaves that out")
     prepare(workers=workers, scheduler=scheduler, folder=folder, json_to=json_to)
     cases = collect(
         selection.simulators, blocks=selection.blocks, keyword=selection.keyword, long=selection.long, seeds=selection.seeds,
@@ -55,15 +62,21 @@ def regress(
     began, start = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     history = History(folder)
     results, count, lost = _run(cases, selection, history, workers=workers, scheduler=scheduler, json_to=json_to)
-    reports = coverage(results, folder / "coverage")
+    reports, code = coverage(results, folder / "coverage"), code_coverage(results)
     run = summary(
-        results, reports, command=command, began=began, wall=time.monotonic() - start, workers=count, lost=lost,
+        results, reports, code, command=command, began=began, wall=time.monotonic() - start, workers=count, lost=lost,
     )
     history.add(run)
     replays = {result.case: _replay(result.case, selection) for result in results}
     write_junit(results, replays, folder / "junit.xml")
-    page = write_report(folder / "index.html", run, results, replays, reports, measurements(results), history.runs)
-    _show(run, reports, page, json_to)
+    page = write_report(
+        folder / "index.html", run, results, replays, coverage=reports, code=code, measurements=measurements(results), runs=history.runs,
+        campaigns=campaigns(folder),
+    )
+    _show(run, reports, code, page, json_to)
+    if code:
+        holes = {block: covered.holes() for block, covered in code.items()}
+        write_json({"blocks": code_rows(code), "holes": holes}, str(folder / "code_coverage.json"))
     write_json({
         **run, "report": str(page), "junit": str(folder / "junit.xml"), "measurements": measurements(results),
         "failures": [
@@ -83,7 +96,8 @@ def _replay(case: Case, selection: Selection) -> str:
 def _run(cases: list[Case], selection: Selection, history: History, *, workers: int | None, scheduler: str | None, json_to: str | None):
     """The results, how many jobs ran at the same time, and how many workers were lost; shows failures as they come in."""
     out = console(json_to)
-    work = jobs(cases, history.seconds(), list(selection.simulators), long=selection.long, fault=selection.fault)
+    more = ["--code-coverage"] * selection.code
+    work = jobs(cases, history.seconds(), list(selection.simulators), long=selection.long, fault=selection.fault, more=more)
     results: list[Result] = []
     with connect(scheduler, workers, len(work)) as cluster, progress("tests", len(cases)) as update:
         count = cluster.count
@@ -106,19 +120,27 @@ def _reason(story: str) -> list[str]:
     return [f"  {line[:200]}" for line in (errors or lines)[-_REASON:]]
 
 
+def _percent(covered: int, everything: int) -> str:
+    return f"{100 * covered / everything:.1f}" if everything else ""
+
+
 def _list(cases: list[Case], json_to: str | None):
     rows = [[case.block, case.test, case.configuration, case.simulator, case.seed, case.tier] for case in cases]
     console(json_to).print(table("", ["block", "test", "configuration", "simulator", "seed", "tier"], rows, left=6))
     write_json({"cases": [vars(case) for case in cases]}, json_to)
 
 
-def _show(run: dict, reports: list, page: Path, json_to: str | None):
+def _show(run: dict, reports: list, code: dict[str, CodeCoverage], page: Path, json_to: str | None):
     out = console(json_to)
     rows = [list(row.values()) for row in run["blocks"]]
     rows.append(["all", "", run["passed"], run["failed"], run["skipped"], round(sum(row["seconds"] for row in run["blocks"]), 1)])
     out.print(table("", ["block", "simulator", "passed", "failed", "skipped", "seconds"], rows, left=2))
     for report in reports:
         out.print(f"functional coverage of {report.block}: {report.share():.1%} of {sum(map(len, report.points.values()))} bins")
+    if code:
+        out.print(table("code coverage, %", ["rtl/", *_MEASURES.values()], [
+            [row["block"], *(_percent(*row[measure]) for measure in _MEASURES)] for row in code_rows(code)
+        ]))
     lost = f", {run['lost_workers']} lost on the way" if run["lost_workers"] else ""
     out.print(f"{run['wall_seconds']:.0f} s on {run['workers']} workers{lost}; report: {page}")
 

@@ -5,6 +5,7 @@ import shlex
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gcu.errors import BadInput, CheckFailed
@@ -12,6 +13,7 @@ from gcu.output import console, progress, table, write_json
 from gcu.regress.cluster import connect, prepare
 from gcu.regress.collect import collect
 from gcu.regress.kinds import KINDS, Answer, Job, Kind, source_digest
+from gcu.regress.summary import commit
 from gcu.regress.tests import run as run_tests
 from sim.tools import build_folder
 from verif.common.mutation import Campaign
@@ -57,7 +59,7 @@ def mutate(
 
 
 def _campaign(name: str, target: Target, cluster, count: int, seed: int, long: bool, folder: Path, json_to: str | None) -> dict:
-    out, start = console(json_to), time.monotonic()
+    out, start, began = console(json_to), time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     blocks = sorted({module.split("/")[1] for module in target.modules})
     cases = [
         case for case in collect(["verilator"], blocks=blocks, keyword=None, long=long, seeds=1)
@@ -93,7 +95,8 @@ def _campaign(name: str, target: Target, cluster, count: int, seed: int, long: b
     if survivors:
         out.print(f"  one of them again: {survivors[0]['replay']}", markup=False, soft_wrap=True)
     return {
-        "target": name, "mutants": len(mutants), "killed": killed, "hung": hung, "survived": len(survivors),
+        "target": name, "began": began, "commit": commit(),
+        "mutants": len(mutants), "killed": killed, "hung": hung, "survived": len(survivors),
         "share": round(100 * killed / len(mutants), 1), "seed": seed, "tests": [case.nodeid for case in chosen],
         "killers": Counter(verdict.killer for verdict in verdicts.values() if verdict.killer), "survivors": survivors,
         "seconds": round(time.monotonic() - start, 1),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from verif.common import code_coverage
 from verif.common.coverage import FILE
 from verif.common.measure import MEASUREMENTS
 
@@ -12,15 +13,16 @@ _KEPT = 20_000
 
 
 def _outcome(outcome: str, story: str = "") -> dict:
-    return {"outcome": outcome, "seconds": 0.0, "story": story, "coverage": [], "measurements": [], "designs": [], "upset": {}}
+    return {"outcome": outcome, "seconds": 0.0, "story": story, "coverage": [], "code": [], "measurements": [], "designs": [], "upset": {}}
 
 
 class Recorder:
     """Records outcomes by the name of the test.
 
     An outcome has `outcome` ("passed", "failed", "skipped"; an error of set-up or tear-down is "failed"), `seconds`, `story` (why it
-    failed or was skipped), `coverage` (exports of cocotb-coverage, XML), `measurements` (:mod:`verif.common.measure`), `designs` (class and
-    content hash of each) and `upset` (what became of a fault that the test put in).
+    failed or was skipped), `coverage` (exports of cocotb-coverage, XML), `code` (exports of :mod:`verif.common.code_coverage`),
+    `measurements` (:mod:`verif.common.measure`), `designs` (class and content hash of each) and `upset` (what became of a fault that the
+    test put in).
     """
 
     def __init__(self):
@@ -37,8 +39,9 @@ class Recorder:
             row["story"] = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
         if report.when == "call":
             properties = dict(report.user_properties)
-            files = [Path(folder) / FILE for folder in properties.get("runs", [])]
-            row["coverage"] = [file.read_text() for file in files if file.exists()]
+            for key, name in (("coverage", FILE), ("code", code_coverage.FILE)):
+                files = [Path(folder) / name for folder in properties.get("runs", [])]
+                row[key] = [file.read_text() for file in files if file.exists()]
             row["measurements"] = properties.get(MEASUREMENTS, [])
             row["designs"] = properties.get("designs", [])
             row["upset"] = properties.get("upset", {})

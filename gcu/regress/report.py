@@ -6,7 +6,10 @@ from pathlib import Path
 
 import jinja2
 
+from gcu.regress.faults import OUTCOMES
+from gcu.regress.summary import code_rows
 from gcu.regress.tests import Result
+from verif.common.code_coverage import CodeCoverage
 from verif.common.coverage import Report
 from verif.database import Case
 
@@ -28,8 +31,8 @@ def _flips(runs: Sequence[dict]) -> list[dict]:
 
 
 def write_report(
-    path: Path, run: dict, results: Sequence[Result], replays: dict[Case, str], coverage: Sequence[Report], measurements: Sequence[dict],
-    runs: Sequence[dict],
+    path: Path, run: dict, results: Sequence[Result], replays: dict[Case, str], *, coverage: Sequence[Report],
+    code: dict[str, CodeCoverage], measurements: Sequence[dict], runs: Sequence[dict], campaigns: dict[str, list[dict]],
 ) -> Path:
     """Writes the report of `run` (see :mod:`gcu.regress.summary`); `runs` are the last ones with it at the end. Returns `path`."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
@@ -37,6 +40,8 @@ def write_report(
     last = list(runs)[-_RUNS:]
     text = template.render(
         run=run, results=results, replays=replays, coverage=coverage, measurements=measurements, runs=last, flips=_flips(last),
+        code=code, code_rows=code_rows(code), campaigns=campaigns,
+        outcomes=[outcome for outcome in OUTCOMES if any(row[outcome] for each in campaigns["faults"] for row in each["kinds"])],
         causes=list(dict.fromkeys(cause for row in measurements for cause in row["causes"])),
         failures=[result for result in results if result.outcome == "failed"],
         slowest=sorted(results, key=lambda result: -result.seconds)[:_SLOWEST],

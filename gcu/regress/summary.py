@@ -1,13 +1,15 @@
 """What a run gave, as data: the table by block, and what history and `--json` keep."""
 
+import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from gcu.regress.tests import Result
+from verif.common.code_coverage import CodeCoverage
 from verif.common.coverage import FILE, Report
 
-__all__ = ["block_rows", "coverage", "measurements", "summary", "total"]
+__all__ = ["block_rows", "campaigns", "code_coverage", "code_rows", "commit", "coverage", "measurements", "summary", "total"]
 
 _ROOT = Path(__file__).parents[2]
 
@@ -40,12 +42,21 @@ def coverage(results: Sequence[Result], folder: Path) -> list[Report]:
     return [Report(block, runs) for block, runs in sorted(exports.items())]
 
 
+def code_coverage(results: Sequence[Result]) -> dict[str, CodeCoverage]:
+    """Code coverage of all tests together, by folder of `rtl/`."""
+    everything = CodeCoverage()
+    for result in results:
+        for text in result.code:
+            everything.add(CodeCoverage.of(text))
+    return {block: everything.of_block(block) for block in everything.blocks()}
+
+
 def measurements(results: Sequence[Result]) -> list[dict]:
     """Every row that tests measured, with the block and the test it comes from."""
     return [{"block": result.case.block, "test": result.case.nodeid, **row} for result in results for row in result.measurements]
 
 
-def _commit() -> str:
+def commit() -> str:
     """Short name of the sources' commit, with a + where files differ from it; empty outside of git."""
     command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty=+", "--abbrev=8", "--exclude=*"]
     try:
@@ -54,8 +65,24 @@ def _commit() -> str:
         return ""
 
 
+def code_rows(code: dict[str, CodeCoverage]) -> list[dict]:
+    """A row for each folder of `rtl/`, and one for all: [covered, all] of each measure."""
+    rows = [{"block": block, **{measure: list(pair) for measure, pair in covered.shares().items()}} for block, covered in code.items()]
+    measures = [measure for measure in rows[0] if measure != "block"] if rows else []
+    everything = {measure: [sum(row[measure][part] for row in rows) for part in (0, 1)] for measure in measures}
+    return [*rows, {"block": "all", **everything}]
+
+
+def campaigns(folder: Path) -> dict[str, list[dict]]:
+    """The last campaign of each target that left its result in `folder`: of mutants, and of faults."""
+    return {
+        kind: [json.loads(file.read_text()) for file in sorted(folder.glob(f"{kind}_*.json"))] for kind in ("mutants", "faults")
+    }
+
+
 def summary(
-    results: Sequence[Result], reports: Sequence[Report], *, command: str, began: str, wall: float, workers: int, lost: int,
+    results: Sequence[Result], reports: Sequence[Report], code: dict[str, CodeCoverage], *, command: str, began: str, wall: float,
+    workers: int, lost: int,
 ) -> dict:
     """The run as data; `tests` has the worst outcome and the mean seconds of each test over its rounds."""
     tests: dict[str, dict] = {}
@@ -64,7 +91,8 @@ def summary(
         worst = next(outcome for outcome in ("failed", "passed", "skipped") if any(result.outcome == outcome for result in own))
         tests[nodeid] = {"outcome": worst, "seconds": round(sum(result.seconds for result in own) / len(own), 2)}
     return {
-        "began": began, "command": command, "commit": _commit(), "wall_seconds": round(wall, 1), "workers": workers, "lost_workers": lost,
-        **total(results), "blocks": block_rows(results), "coverage": {report.block: round(report.share(), 4) for report in reports},
+        "began": began, "command": command, "commit": commit(), "wall_seconds": round(wall, 1), "workers": workers, "lost_workers": lost,
+        **total(results), "blocks": block_rows(results), "code_coverage": code_rows(code) if code else [],
+        "coverage": {report.block: round(report.share(), 4) for report in reports},
         "tests": tests,
     }

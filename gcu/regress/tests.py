@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gcu.regress.kinds import KINDS, Answer, Job, Kind, source_digest
@@ -29,13 +29,17 @@ class Result:
     seconds: float
     story: str = ""
     coverage: list[str] = field(default_factory=list)
+    code: list[str] = field(default_factory=list)
     measurements: list[dict] = field(default_factory=list)
     designs: list[list[str]] = field(default_factory=list)
     upset: dict = field(default_factory=dict)
 
 
-def jobs(cases: Iterable[Case], seconds: dict[str, float], simulators: list[str], *, long: bool, fault: str | None) -> list[Job]:
-    """Jobs of neighbouring tests that share module, simulator and round; the longest first. `seconds` is what tests took before."""
+def jobs(
+    cases: Iterable[Case], seconds: dict[str, float], simulators: list[str], *, long: bool, fault: str | None, more: Sequence[str] = (),
+) -> list[Job]:
+    """Jobs of neighbouring tests that share module, simulator and round; the longest first. `seconds` is what tests took before, `more`
+    are options of pytest."""
 
     def cost(case: Case) -> float:
         return seconds.get(case.nodeid, _GUESS[case.simulator != "python"])
@@ -51,7 +55,7 @@ def jobs(cases: Iterable[Case], seconds: dict[str, float], simulators: list[str]
     made = []
     for parts in groups.values():
         for part in parts:
-            argument = {"cases": [vars(case) for case in part], "simulators": simulators, "long": long, "fault": fault}
+            argument = {"cases": [vars(case) for case in part], "simulators": simulators, "long": long, "fault": fault, "more": list(more)}
             name, seconds_of_all = part[0].nodeid, sum(map(cost, part))
             made.append(Job(name, "tests", "gcu.regress.tests:run", argument, seconds_of_all, _LIMIT * len(part), source_digest()))
     return sorted(made, key=lambda job: -job.cost)

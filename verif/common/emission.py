@@ -22,6 +22,7 @@ from amaranth.lib import wiring
 
 from sim.tools import build_folder
 from sim.verilog import cache as emissions
+from sim.verilog.covered import emit_covered
 from sim.verilog.emit import Emission, emit, ports_of
 from verif.common.fault import Fault
 
@@ -175,22 +176,24 @@ def _replaced() -> bool:
     return any(str(getattr(value, "__module__", "")).startswith("verif.") for module in modules for value in list(vars(module).values()))
 
 
-def emission(component: wiring.Component, top: str) -> Emission:
-    """:func:`sim.verilog.emit.emit`, from the build folder where an equal component was emitted before."""
+def emission(component: wiring.Component, top: str, *, covered: bool = False) -> Emission:
+    """:func:`sim.verilog.emit.emit`, or with `covered` :func:`sim.verilog.covered.emit_covered`, from the build folder where an equal
+    component was emitted before."""
     if isinstance(component, Fault):
         return _faulty(component, top)
+    write = emit_covered if covered else emit
     description = None if _replaced() else describe(component)
     if description is None:
-        return emit(component, top)
+        return write(component, top)
     key = hashlib.sha256(f"{_sources()}\n{top}\n{description}".encode()).hexdigest()[:16]
-    file = build_folder() / "emitted" / f"{top}_{key}.json"
+    file = build_folder() / "emitted" / f"{top}_{key}{'_covered' * covered}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     # Tests of one design may run side by side: the first one elaborates it, the others wait.
     with file.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if file.exists():
             return Emission.kept(json.loads(file.read_text()))
-        made = emit(component, top)
+        made = write(component, top)
         temporary = file.with_suffix(".new")
         temporary.write_text(json.dumps(asdict(made)))
         temporary.replace(file)

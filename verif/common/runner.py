@@ -25,6 +25,7 @@ from amaranth.lib import wiring
 from sim.tools import build_folder, cxx_version, fst_possible, make_overrides, verilator_environment
 from sim.verilated import shared
 from sim.verilog.emit import Emission
+from verif.common.code_export import export
 from verif.common.emission import emission
 from verif.common.fault import Fault
 from verif.common.mutation import Mutation
@@ -38,6 +39,8 @@ TIME_LIMIT = 900
 
 #: Compilers take half as long as with -Os, and most of a run's time is the testbench's.
 _OPTIMISE = "-O1"
+#: Counters all over a design take the optimiser minutes.
+_NONE = "-O0"
 
 #: Clock from which on a broken design gives wrong outputs.
 _BROKEN_AFTER = 50
@@ -82,7 +85,8 @@ class Verilator(_Limited, cocotb_tools.runner.Verilator):
         self.env.update({key: os.environ[key] for key in ("PATH", "VERILATOR_ROOT")})
         verilate = [argument for argument in verilate if argument != "--public-flat-rw"]
         writer = next((argument.removeprefix("--trace-") for argument in verilate if argument.startswith("--trace-")), None)
-        parts = shared(Path(os.environ["VERILATOR_ROOT"]), writer, [_OPTIMISE])
+        covered = any(argument.startswith("--coverage") for argument in verilate)
+        parts = shared(Path(os.environ["VERILATOR_ROOT"]), writer, [_NONE if covered else _OPTIMISE], covered=covered)
         return [verilate, [*make, *make_overrides(), *parts.make_variables()]]
 
 
@@ -103,6 +107,10 @@ class Bench:
     last: tuple[int, int] = field(default=(0, 0), init=False)
     #: Shows a mutant instead of the design that it belongs to; tests of other designs are skipped.
     mutation: Mutation | None = None
+    #: Counts what Verilator executes; runs that must fail are left out.
+    code_coverage: bool = False
+    #: Which part of the source is counted: the begin of its paths.
+    sources: str = "rtl/"
     #: Folders of all runs so far; class and content hash of their designs.
     folders: list[str] = field(default_factory=list, init=False)
     designs: list[tuple[str, str]] = field(default_factory=list, init=False)
@@ -134,7 +142,10 @@ class Bench:
             if mutants is None:
                 pytest.skip("not the design of the mutants")
             made, plusargs = mutants, [*plusargs, f"+mutant={self.mutation.number}"]
-        build = self._build(made, [Path(source).resolve() for source in sources], parameters or {})
+        covered = self.code_coverage and self.simulator == "verilator" and not (expect_failure or self.broken or self.mutation)
+        if covered:
+            made = emission(component, "dut", covered=True)
+        build = self._build(made, [Path(source).resolve() for source in sources], parameters or {}, covered)
         label = re.sub(r"\W+", "_", os.environ.get("PYTEST_CURRENT_TEST", tests).split(" (")[0].split("/")[-1])
         run = build_folder() / "tests" / f"{label}_{self.seed}"
         shutil.rmtree(run, ignore_errors=True)
@@ -165,6 +176,8 @@ class Bench:
             if under_pytest is not None:
                 os.environ["PYTEST_CURRENT_TEST"] = under_pytest
         self._judge(results, run / "log.txt", trouble, expect_failure)
+        if covered:
+            export(run, made.text, self.sources)
         return run
 
     def _judge(self, results: Path, log: Path, trouble: str, expect_failure: bool):
@@ -188,22 +201,22 @@ class Bench:
     def _runner(self):
         return Icarus() if self.simulator == "icarus" else Verilator()
 
-    def _build(self, made: Emission, sources: list[Path], parameters: dict) -> Path:
+    def _build(self, made: Emission, sources: list[Path], parameters: dict, covered: bool) -> Path:
         sha = hashlib.sha256(made.digest.encode())
         for source in sources:
             sha.update(source.read_bytes())
         compiler = cxx_version() if self.simulator == "verilator" else ""
-        sha.update(json.dumps([self.simulator, compiler, self.waves, parameters], sort_keys=True).encode())
+        sha.update(json.dumps([self.simulator, compiler, self.waves, parameters, covered], sort_keys=True).encode())
         build = build_folder() / "cocotb" / f"{self.simulator}_{sha.hexdigest()[:16]}"
         build.parent.mkdir(parents=True, exist_ok=True)
         # Tests of one component may run side by side: the first one builds, the others wait.
         with build.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (build / "complete").exists():
-                self._make(build, made, sources, parameters)
+                self._make(build, made, sources, parameters, covered)
         return build
 
-    def _make(self, build: Path, made: Emission, sources: list[Path], parameters: dict):
+    def _make(self, build: Path, made: Emission, sources: list[Path], parameters: dict, covered: bool):
         shutil.rmtree(build, ignore_errors=True)
         build.mkdir(parents=True)
         design = build / "dut.sv"
@@ -217,6 +230,9 @@ class Bench:
             arguments = ["-Wall", str(waivers), str(public), "-O3", "--no-timing"]
             if self.mutation is not None:
                 arguments.append("-Wno-fatal")  # a bit that changes another one of its word looks like a loop
+            if covered:
+                # As the design has them its conditions have no else and its cases no default: each follows on what the signal is otherwise.
+                arguments += ["--coverage-line", "--coverage-toggle", "-Wno-lint", "-Wno-style", "-Wno-fatal"]
             if self.waves:
                 arguments.append("--trace-fst" if fst_possible() else "--trace-vcd")
         try:

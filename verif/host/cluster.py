@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import cocotb
@@ -36,6 +37,8 @@ class Seen:
     last_completion: int | None = None
     #: The first failure: sequencer and record, the lowest sequencer of that cycle.
     failure: tuple[int, dict] | None = None
+    #: Sequencers that failed in that cycle.
+    failed_at_once: int = 0
     cancelled: set[int] = field(default_factory=set)
     #: Cycles by (sequencer, engine, cause).
     causes: Counter = field(default_factory=Counter)
@@ -56,14 +59,16 @@ class Seen:
 class ClusterModel:
     """All sequencers. `plan[i]` holds what sequencer i does with its next launches; a launch without a plan ends well at once.
 
-    `jobs` are the jobs seen, the running one last.
+    `jobs` are the jobs seen, the running one last; `ended` is called with each when it has ended.
     """
 
-    def __init__(self, dut, config: ChipConfig, rng: random.Random):
+    def __init__(self, dut, config: ChipConfig, rng: random.Random, ended: Callable[[Seen], None]):
         self.dut, self.rng = dut, rng
         self.count = config.sips + 1
         self.plan: list[deque[Part]] = [deque() for _ in range(self.count)]
         self.jobs: list[Seen] = []
+        self.active = False
+        self._ended = ended
         #: Sequencer to [cycles left or None, record, commands in flight].
         self._running: dict[int, list] = {}
         self._layout = data.ArrayLayout(LaneCauses, self.count)
@@ -77,7 +82,7 @@ class ClusterModel:
     async def _run(self):
         dut, rng, now = self.dut, self.rng, 0
         running = self._running
-        was_running, pulsed = False, set()
+        pulsed = set()
         causes = [dict.fromkeys((engine.name.lower() for engine in Engine), Cause.IDLE) for _ in range(self.count)]
         while True:
             await FallingEdge(dut.clk)
@@ -111,11 +116,12 @@ class ClusterModel:
                 dut.causes.value = pack(self._layout, causes)
             dut.issue.value, dut.completion.value = issue, completion
             await ReadOnly()
-            active = int(dut.running.value)
-            if active and not was_running:
+            was_active, self.active = self.active, bool(int(dut.running.value))
+            if self.active and not was_active:
                 self.jobs.append(Seen(began=now))
-            was_running = bool(active)
-            if not active:
+            if not self.active:
+                if was_active:
+                    self._ended(self.jobs[-1])
                 assert not running, "the job ended before its parts"
                 assert not any(int(getattr(dut, f"launch__{number}__valid").value) for number in range(self.count))
                 continue
@@ -130,9 +136,9 @@ class ClusterModel:
                 job.last_completion = now
             if ended:
                 job.ended = now
-            for number in sorted(ended):
-                if job.failure is None and ended[number]["status"] != Status.OK:
-                    job.failure = (number, ended[number])
+            failed = [number for number in sorted(ended) if ended[number]["status"] != Status.OK]
+            if failed and job.failure is None:
+                job.failure, job.failed_at_once = (failed[0], ended[failed[0]]), len(failed)
             for number in range(self.count):
                 if ready[number] and int(getattr(dut, f"launch__{number}__valid").value):
                     request = unpack(LaunchRequest, int(getattr(dut, f"launch__{number}__payload").value))

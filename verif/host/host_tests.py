@@ -25,6 +25,10 @@ from rtl.isa import HostRegister as R
 from verif.common.clock import start
 from verif.common.params import config, params, rng
 from verif.host.cluster import ClusterModel, Part
+from verif.host.coverage import HostCoverage
+
+#: One for all tests of a simulation.
+COVERAGE = HostCoverage(config().sips + 1)
 
 NO_SIP = 0xFF
 
@@ -48,22 +52,45 @@ class Bench:
         for channel in (self.axi.write_if.aw_channel, self.axi.write_if.w_channel, self.axi.write_if.b_channel,
                         self.axi.read_if.ar_channel, self.axi.read_if.r_channel):
             channel.set_pause_generator(pauses())
-        self.cluster = ClusterModel(dut, self.config, rng("cluster"))
+        self.cluster = ClusterModel(dut, self.config, rng("cluster"), self._ended)
         return self
 
+    def _ended(self, job):
+        COVERAGE.job(job)
+        COVERAGE.export()
+
     async def write(self, address: int, value: int, good: bool = True):
-        response = await self.axi.write(int(address), value.to_bytes(4, "little"))
+        await self.write_bytes(address, value.to_bytes(4, "little"), good)
+
+    async def write_bytes(self, address: int, value: bytes, good: bool = True):
+        running = self.cluster.active
+        response = await self.axi.write(int(address), value)
+        COVERAGE.access(address, "write", len(value), good, running)
         assert response.resp == (AxiResp.OKAY if good else AxiResp.SLVERR), f"write {address:#x}: {response.resp}"
 
     async def read(self, address: int, good: bool = True) -> int:
+        running = self.cluster.active
         response = await self.axi.read(int(address), 4)
+        COVERAGE.access(address, "read", 4, good, running)
         assert response.resp == (AxiResp.OKAY if good else AxiResp.SLVERR), f"read {address:#x}: {response.resp}"
         return int.from_bytes(response.data, "little")
 
-    async def push(self, mask: int, *, image: int = 0x1000, args: int = 0x2000, arg_count: int = 0, partition: int = 0):
+    async def push(
+        self, mask: int, *, image: int = 0x1000, args: int = 0x2000, arg_count: int = 0, partition: int = 0, taken: bool = True,
+    ):
+        """Pushes a job; it is `taken` if there is room, as the caller knows."""
+        queue = await self.read(R.QUEUE)
+        COVERAGE.queue("push", (queue & 0xFF) + (queue >> 8 & 0xFF), self.config.job_queue_depth, taken)
         for register, value in ((R.JOB_IMAGE, image), (R.JOB_ARGS, args), (R.JOB_ARG_COUNT, arg_count), (R.JOB_MASK, mask),
                                 (R.JOB_PARTITION, partition), (R.JOB_PUSH, self.rng.getrandbits(32))):
             await self.write(register, value)
+
+    async def ring(self, count: int, taken: bool = True):
+        """Releases `count` jobs; refused if there are fewer."""
+        COVERAGE.queue("doorbell", await self.read(R.QUEUE) & 0xFF, self.config.job_queue_depth, taken)
+        await self.write(R.DOORBELL, count)
+        if not taken:
+            assert await self.record() == host_error(Status.DOORBELL_EMPTY)
 
     async def settle(self, done: int):
         """Waits until `done` jobs have ended since reset."""
@@ -125,7 +152,7 @@ async def registers(dut):
         place = bench.rng.randrange(5 - size)
         raw = bytearray(writable[address].to_bytes(4, "little"))
         raw[place:place + size] = bench.rng.randbytes(size)
-        await bench.axi.write(address + place, bytes(raw[place:place + size]))
+        await bench.write_bytes(address + place, bytes(raw[place:place + size]))
         writable[address] = int.from_bytes(raw, "little") & (3 if address in accesses else 0xFFFFFFFF)
         assert await bench.read(address) == writable[address]
     assert int(dut.watchdog.value) == writable[R.WATCHDOG]
@@ -138,6 +165,16 @@ async def registers(dut):
         assert (window.read, window.write) == (access & 1, access >> 1)
     for write_only in (R.DOORBELL, R.JOB_PUSH):
         assert await bench.read(write_only) == 0
+    assert await bench.read(R.INTERRUPT_ENABLE) == 0
+    # Nothing comes of writing what can only be read.
+    read_only = [R.QUEUE, R.STATUS, R.JOBS_DONE, R.JOB_STATUS, R.JOB_CYCLES, R.JOB_TOTAL, R.ERROR_ADDRESS, R.ERROR_PC, R.ERROR_COMMAND_LO,
+                 R.ERROR_COMMAND_HI, counter_address(0, Engine.TENSOR, Cause.BUSY)]
+    for address in read_only:
+        await bench.write(address, 0xFFFFFFFF)
+        assert await bench.read(address) == 0
+    for address in (R.CYCLE_LO, R.CYCLE_HI):
+        await bench.write(address, 0xFFFFFFFF)
+        assert await bench.read(address) < 0x100000
     dut.memory_ready.value = 1
     low = await bench.read(R.CYCLE_LO)
     assert await bench.read(R.CYCLE_HI) == 0 and await bench.read(R.CYCLE_LO) > low
@@ -210,7 +247,7 @@ async def memory_registers(dut):
                 assert writes == [(channel, word, value ^ 1, 15)]
                 if not good:
                     assert await bench.record() == host_error(Status.BAD_REGISTER, address)
-                await bench.axi.write(address + 2, b"\x77")
+                await bench.write_bytes(address + 2, b"\x77", good)
                 assert writes[-1] == (channel, word, 0x77 << 16, 4) or not good
                 if not good:
                     await bench.record()
@@ -227,30 +264,32 @@ async def memory_registers(dut):
 
 @cocotb.test()
 async def queue(dut):
-    """cp_queue, cp_doorbell, cp_interrupt: pushing, releasing, overflow, and interrupts that are enabled or not."""
+    """cp_doorbell, cp_interrupt: pushing, releasing, overflow, and interrupts that are enabled or not."""
     bench = await Bench(dut).start()
     depth = bench.config.job_queue_depth
     for round in range(2):
+        await bench.ring(0)
+        await bench.ring(1, taken=False)
         for number in range(depth):
             assert await bench.read(R.QUEUE) == number
             await bench.push(1, image=0x1000 * (number + 1))
-        await bench.push(1, image=0x40)
+            await bench.ring(number + 2, taken=False)
+        await bench.push(1, image=0x40, taken=False)
         assert await bench.record() == host_error(Status.QUEUE_FULL)
-        await bench.write(R.DOORBELL, depth + 1)
-        assert await bench.record() == host_error(Status.DOORBELL_EMPTY)
+        await bench.ring(depth + 1, taken=False)
         assert await bench.read(R.QUEUE) == depth and await bench.read(R.STATUS) & 1 == 0
         await bench.write(R.INTERRUPT_ENABLE, round << Interrupt.JOB_DONE)
         for _ in range(depth):
             bench.cluster.plan[0].append(Part(600))
-        await bench.write(R.DOORBELL, 0)
-        await bench.write(R.DOORBELL, depth)
+        await bench.ring(0)
+        await bench.ring(depth)
         while not await bench.read(R.STATUS):
             pass
         assert await bench.read(R.QUEUE) == (depth - 1) << 8
         # Room for one more while the first job runs; it waits for its own doorbell.
         await bench.push(1, image=0x77000)
         assert await bench.read(R.QUEUE) == (depth - 1) << 8 | 1
-        await bench.push(1, image=0x88000)
+        await bench.push(1, image=0x88000, taken=False)
         assert (await bench.record())[0] == Status.QUEUE_FULL
         await bench.settle(depth + round * (depth + 1))
         assert int(dut.interrupt.value) == round
@@ -261,7 +300,7 @@ async def queue(dut):
         assert await bench.read(R.INTERRUPT) == 0
         await ClockCycles(dut.clk, 2)
         assert int(dut.interrupt.value) == 0 and await bench.read(R.QUEUE) == 1
-        await bench.write(R.DOORBELL, 1)
+        await bench.ring(1)
         await bench.settle((round + 1) * (depth + 1))
         await bench.write(R.INTERRUPT, 1 << Interrupt.JOB_DONE)
         images = [job.launches[0][0] for job in bench.cluster.jobs[-depth - 1:]]
@@ -294,7 +333,7 @@ async def jobs(dut):
             partition = rng.randrange(bench.config.partitions)
             await bench.push(mask, **request, partition=partition)
             expected.append(({number: tuple(request.values()) for number in members}, partition, bool(failing)))
-        await bench.write(R.DOORBELL, 2)
+        await bench.ring(2)
         done += 2
         await bench.settle(done)
         seen = bench.cluster.jobs[-2:]
@@ -314,22 +353,35 @@ async def jobs(dut):
 async def failures(dut):
     """cp_first_failure: the lowest of several failures in one cycle, then the others are cancelled, and their ends don't count."""
     bench = await Bench(dut).start()
-    done = 0
-    for winner in range(bench.count):
-        for number in range(bench.count):
-            bench.cluster.plan[number].append(Part(None))
-        await bench.push((1 << bench.count) - 1)
-        await bench.write(R.DOORBELL, 1)
-        while len(bench.cluster.jobs) <= winner or len(bench.cluster.jobs[-1].launches) < bench.count:
+    everyone, done = set(range(bench.count)), 0
+    # Who takes part, who fails, and who has ended before.
+    cases = [(everyone, {winner, winner + 1} & everyone, set()) for winner in everyone]
+    cases += [({0, bench.count - 1}, {0, bench.count - 1}, set()), ({1}, {1}, set())]
+    cases += [(everyone, {number}, before) for number in (0, 1) for before in (set(), everyone - {number}, {bench.count - 1} - {number})]
+    if bench.count > 2:
+        cases.append((everyone - {0}, {1, 2}, set()))
+    for case, (members, failing, before) in enumerate(cases):
+        if case % 2 == 0:
+            await bench.push((1 << bench.count) - 1)
+            await bench.ring(1)
+            done += 1
+            await bench.settle(done)
+        jobs = len(bench.cluster.jobs)
+        for number in members:
+            bench.cluster.plan[number].append(Part(1 if number in before else None))
+        await bench.push(sum(1 << number for number in members))
+        await bench.ring(1)
+        while len(bench.cluster.jobs) == jobs or len(bench.cluster.jobs[-1].launches) < len(members):
             await RisingEdge(dut.clk)
+        await ClockCycles(dut.clk, 10)
+        winner = min(failing)
         record = {"status": Status.SIZE, "engine": Engine.DATA, "address": winner, "pc": 8 * winner, "command": 1 << 63 | winner}
-        bench.cluster.fail({number: {**record, "pc": 8 * number} for number in range(winner, min(winner + 2, bench.count))})
+        bench.cluster.fail({number: {**record, "pc": 8 * number} for number in failing})
         done += 1
         await bench.settle(done)
         assert await bench.record() == (Status.SIZE, winner, Engine.DATA, winner, 8 * winner, 1 << 63 | winner)
         assert Status(await bench.read(R.JOB_STATUS)) == Status.SIZE
-        job = bench.cluster.jobs[-1]
-        assert job.cancelled == set(range(bench.count)) - {winner, winner + 1}
+        assert bench.cluster.jobs[-1].cancelled == members - failing - before
         await bench.check_counters()
 
 
@@ -346,13 +398,14 @@ async def bad_jobs(dut):
     for case, sip in cases:
         await bench.push(**case)
         await bench.push(1, args=0x2004)
-        await bench.write(R.DOORBELL, 1)
+        await bench.ring(1)
         done += 1
         await bench.settle(done)
+        COVERAGE.refused()
         assert Status(await bench.read(R.JOB_STATUS)) == Status.BAD_JOB
         assert await bench.read(R.JOB_TOTAL) == await bench.read(R.JOB_CYCLES) == 0
         assert await bench.read(counter_address(0, Engine.DATA, Cause.IDLE)) == 0
-        await bench.write(R.DOORBELL, 1)
+        await bench.ring(1)
         done += 1
         await bench.settle(done)
         assert await bench.record() == (Status.BAD_JOB, sip, Engine.SEQUENCER, 0, 0, 0)

@@ -4,14 +4,19 @@ import pytest
 
 from rtl.config import ChipConfig
 from rtl.host.host import Host
+from verif.common.coverage import Report
 from verif.common.fault import Fault
+from verif.host.coverage import BLOCK
 
 TESTS = "verif.host.host_tests"
 CONFIG = {"base": "tiny", "sips": 3, "job_queue_depth": 3, "channels": 2}
 
 
 def test_host(bench):
-    bench.run(Host(ChipConfig.from_dict(CONFIG)), TESTS, params={"config": CONFIG})
+    run = bench.run(Host(ChipConfig.from_dict(CONFIG)), TESTS, params={"config": CONFIG})
+    report = Report(BLOCK, [run])
+    print(report)
+    assert report.share() == 1, report
 
 
 @pytest.mark.long

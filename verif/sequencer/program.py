@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from rtl.isa import COMMANDS, Engine, Instruction, Opcode, words_of
 from verif.common.streams import pack
 
-__all__ = ["Issue", "Outcome", "assemble", "execute", "local_signals", "random_program"]
+__all__ = ["Issue", "Outcome", "Step", "assemble", "execute", "local_signals", "random_program"]
 
 _M32 = 0xFFFFFFFF
 
@@ -33,6 +33,15 @@ class Issue:
     index: int
 
 
+@dataclass(frozen=True)
+class Step:
+    """An instruction as it was executed: loops around it, and the times of a LOOP."""
+
+    instruction: int
+    depth: int
+    times: int | None
+
+
 @dataclass
 class Outcome:
     """What a program does that the outside can see."""
@@ -41,6 +50,8 @@ class Outcome:
     #: Events that SIGNAL sends here and to others: (target or None, events).
     signals: list[tuple[int | None, int]] = field(default_factory=list)
     executed: int = 0
+    #: Each kind of step once.
+    steps: set[Step] = field(default_factory=set)
 
 
 def _signed(value: int) -> int:
@@ -61,6 +72,8 @@ def execute(program: list[int], arguments: list[int], limit: int = 200_000) -> O
         opcode, engine = Opcode(i.opcode), Engine(i.engine)
         second = r[i.field & 31] if i.reg else i.imm
         following = pc + 1
+        times = (r[i.rs] if i.reg else i.imm) if opcode == Opcode.LOOP else None
+        outcome.steps.add(Step(program[pc], len(loops), times))
         if opcode == Opcode.END:
             return outcome
         if opcode == Opcode.SET:
@@ -86,7 +99,7 @@ def execute(program: list[int], arguments: list[int], limit: int = 200_000) -> O
         elif opcode == Opcode.SHR:
             r[i.rd] = r[i.rs] >> (i.imm % 32)
         elif opcode == Opcode.LOOP:
-            times = r[i.rs] if i.reg else i.imm
+            assert times is not None
             if times == 0:
                 following = pc + 1 + i.field
             else:

@@ -13,11 +13,14 @@ from rtl.sequencer.sequencer import RESET_CYCLES
 from verif.common.clock import start
 from verif.common.params import config, params, rng
 from verif.common.streams import StreamSink, StreamSource, pack
+from verif.sequencer.coverage import SequencerCoverage
 from verif.sequencer.models import EngineModel, FetchMemory, Monitor
 from verif.sequencer.program import assemble, execute, local_signals, random_program
 
 IMAGE, ARGUMENTS, MEMORY = 0x1000, 0x8000, 0x10000
 END = assemble(Opcode.END)
+#: One for all tests of a simulation.
+COVERAGE = SequencerCoverage()
 
 
 class Bench:
@@ -27,6 +30,7 @@ class Bench:
         self.dut = dut
         self.config = config()
         self.cluster = params().get("cluster", False)
+        self.arguments = 0
         self.index = self.config.sips if self.cluster else self.config.sips - 1
         self.engines = (Engine.DATA,) if self.cluster else tuple(COMMANDS)
         self.rng = rng("bench")
@@ -57,6 +61,7 @@ class Bench:
         raw = b"".join(value.to_bytes(4, "little") for value in arguments)
         self.contents[place:place + len(raw)] = raw
         self.clear()
+        self.arguments = len(arguments)
         await self.launches.send({"image": image, "args": place, "arg_count": len(arguments)})
 
     def clear(self):
@@ -64,15 +69,21 @@ class Bench:
         for model in self.models.values():
             model.clear()
 
-    async def end(self):
+    async def end(self, checked: bool = True):
+        """The record of the job; a dead memory leaves bursts in flight, which isn't `checked` then."""
         while not self.monitor.ended:
             await FallingEdge(self.dut.clk)
-        assert not self.memory.bursts, "bursts are in flight after the end"
-        return self.monitor.ended.popleft()
+        assert not (checked and self.memory.bursts), "bursts are in flight after the end"
+        record = self.monitor.ended.popleft()
+        COVERAGE.end(Status(record.status), Engine(record.engine), self.arguments)
+        COVERAGE.export()
+        return record
 
     async def good(self, program: list[int], arguments: tuple[int, ...] = (), arriving: Counter | None = None):
         """Runs a program that must end well, and checks all that it did."""
         outcome = execute(program, list(arguments))
+        for step in outcome.steps:
+            COVERAGE.instruction(step)
         self.store(program)
         self.monitor.expect(outcome.issues, local_signals(outcome) + (arriving or Counter()))
         await self.launch(arguments)
@@ -114,6 +125,19 @@ class Bench:
     def random(self, size: int) -> list[int]:
         return random_program(self.rng, self.engines, self.config.sips, size)
 
+    def every(self) -> tuple[list[int], tuple[int, ...]]:
+        """A program with each operation on numbers and on registers, and loops by registers; its arguments."""
+        operations = [
+            assemble(opcode, rd=8 + number, rs=1, reg=reg, field=2, imm=3)
+            for number, opcode in enumerate((Opcode.ADD, Opcode.SUB, Opcode.MIN, Opcode.MAX)) for reg in (0, 1)
+        ]
+        show = [assemble(Opcode.SETR, engine=Engine.DATA, field=number, rs=8 + number) for number in range(4)]
+        loops = [
+            part for register in range(4)
+            for part in (assemble(Opcode.LOOP, reg=1, rs=register, field=2, imm=77), show[0], assemble(Opcode.ENDLOOP))
+        ]
+        return [*operations, *show, *loops, assemble(Opcode.RUN, engine=Engine.DATA), END], (0, 1, 2, 9)
+
     def mini(self) -> list[int]:
         """A short good program that a bad one is followed by: register files and registers must have been cleared."""
         return [
@@ -126,6 +150,7 @@ class Bench:
 async def random_programs(dut):
     """cp_random, cp_arguments: whatever a program does, each engine gets its commands, in order and not before their events."""
     bench = await Bench(dut).start()
+    await bench.good(*bench.every())
     for number in range(params().get("programs", 16)):
         bench.memory.latency = bench.rng.choice([0, 20, 90])
         bench.memory.stall = bench.rng.choice([0.0, 0.3, 0.7])
@@ -339,7 +364,8 @@ async def stuck(dut):
     await bench.bad(Status.WATCHDOG, pc=base + 24, command=program[3])
     bench.memory.dead = True
     await bench.launch()
-    record = await _ended(bench)
+    record = await bench.end(checked=False)
+    await bench.settle()
     assert Status(record.status) == Status.WATCHDOG
     bench.memory.dead = False
     await bench.good(bench.mini())
@@ -378,10 +404,3 @@ async def failing_engines(dut):
             await bench.remote.recv()
         await bench.good(bench.random(20))
         tried += 1
-
-
-async def _ended(bench: Bench):
-    while not bench.monitor.ended:
-        await FallingEdge(bench.dut.clk)
-    await bench.settle()
-    return bench.monitor.ended.popleft()
