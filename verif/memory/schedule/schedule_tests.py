@@ -6,14 +6,18 @@ import cocotb
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from rtl.memory.address import AddressMap
+from rtl.memory.dfi import ColumnCommand, RowCommand
 from rtl.memory.interface import coded_request, fetched
 from rtl.memory.timing import TimingSet, TimingValues
 from sim.hbm.parameters import RULES
 from verif.common import clock
 from verif.common.params import config, params, rng
 from verif.common.streams import StreamSource, pack, unpack
+from verif.memory.schedule.coverage import SchedulerCoverage
 
 TAGS = 256
+#: One for all tests of a simulation.
+COVERAGE = SchedulerCoverage(AddressMap(config().dram_rows))
 
 
 class Traffic:
@@ -79,6 +83,10 @@ class Bench:
             await FallingEdge(self.dut.clk)
             await ReadOnly()
             self.clock += 1
+            row, column = int(self.dut.row_bus.value), int(self.dut.column_bus.value)
+            if (row & 7 or column & 7) and int(self.dut.step.value):
+                command = unpack(ColumnCommand, column)
+                COVERAGE.buses(unpack(RowCommand, row).operation, command.operation, command.group, self.dut.owed.value.to_signed())
             bits = int(self.dut.fetched.value)
             if not bits & 1:
                 continue
@@ -95,6 +103,7 @@ class Bench:
             self.reads += 1
 
     def judge(self):
+        COVERAGE.export()
         assert not self.failure, self.failure
         count, rule = int(self.dut.violations.value), int(self.dut.first_violation.value)
         assert count == 0, f"{count} violations, the first of {RULES[rule] if rule < len(RULES) else rule}"
@@ -115,7 +124,9 @@ class Bench:
         else:
             tag = self.free.pop(self.random.randrange(len(self.free)))
             self.expected[tag] = atom, int.from_bytes(bytes(bytes_of), "little")
-        fields = {"write": int(write), "urgent": self.random.getrandbits(1), "atom": atom, "data": value, "strobe": strobe if write else 0,
+        urgent = self.random.getrandbits(1)
+        COVERAGE.request(write, bool(urgent), atom, strobe)
+        fields = {"write": int(write), "urgent": urgent, "atom": atom, "data": value, "strobe": strobe if write else 0,
                   "check": check}
         bits = pack(self.shape, fields)
         place = self.shape["tag"].offset
@@ -131,10 +142,23 @@ class Bench:
             while not self.free or not self.source.idle:
                 await FallingEdge(self.dut.clk)
             write, atom = traffic.next()
-            strobe = self.random.getrandbits(32) if self.random.random() < partial else 0xFFFFFFFF
+            strobe = 0xFFFFFFFF
+            if self.random.random() < partial:
+                strobe = self.random.choice((0, self.random.getrandbits(32), self.random.getrandbits(32)))
             self.send(write, atom, strobe)
             if number % 500 == 499 and self.random.random() < 0.5:
                 await self.clocks(self.random.randrange(1500))
+
+    async def pairs(self):
+        """Each kind of request on an atom that was just read, and on one that was just written; the bank's row is another one before."""
+        for before in (False, True):
+            for write, strobe in ((False, 0), (True, 0xFFFFFFFF), (True, 0x00FF0FF0), (True, 0)):
+                bank, row = self.random.randrange(16), self.random.randrange(2, 1 << self.map.atom_bits - 9)
+                atom = self.map.atom(bank, row, self.random.randrange(32))
+                for kind in ((False, self.map.atom(bank, row - 1, 0), 0), (before, atom, 0xFFFFFFFF), (write, atom, strobe)):
+                    while not self.free:
+                        await FallingEdge(self.dut.clk)
+                    self.send(*kind)
 
     async def drain(self, limit: int = 40_000):
         """Clears `run` and waits for the stop; then nothing may be left."""
@@ -176,6 +200,7 @@ async def random_requests(dut):
     """cp_random, cp_storm, cp_partial, cp_stop: phases of every kind, a stop and a restart, then everything is read back."""
     bench = await _start(dut, 60 * params()["requests"] + 200_000, params().get("stall", 0.0))
     for _ in range(2):
+        await bench.pairs()
         await bench.flow(params()["requests"] // 2)
         await bench.drain()
         bench.judge()

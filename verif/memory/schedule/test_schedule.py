@@ -10,8 +10,10 @@ from rtl.memory.schedule.pool import WritePool
 from rtl.memory.timing import TimingSet
 from sim.hbm.checker import check
 from sim.hbm.parameters import DEVICE_SOURCES
+from verif.common.coverage import Report
 from verif.common.fault import Fault
 from verif.common.tiers import long_on_icarus, long_on_verilator
+from verif.memory.schedule.coverage import BLOCK
 from verif.memory.schedule.random_sets import random_set
 from verif.memory.schedule.system import SchedulerSystem
 
@@ -42,6 +44,11 @@ def test_random(bench, name):
     if bench.simulator == "icarus" and name != "F3200":
         pytest.skip("the other sets run on Verilator")
     judge(run(bench, TimingSet.load(name), requests=150 if bench.simulator == "icarus" else 3000))
+    if bench.simulator == "verilator":
+        covered = Report(BLOCK, bench.folders)
+        print(covered)
+        holes = {hole for point in covered.points for hole in covered.holes(point)}
+        assert all("REFAB" in hole for hole in holes), covered  # a mode of its own, see below
 
 
 @pytest.mark.parametrize("number", range(4))
