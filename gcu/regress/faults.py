@@ -14,11 +14,11 @@ from verif.database import replay
 __all__ = ["MODULES", "faults"]
 
 #: The tests of a target: one for each kind of upset, a run with one of them for each seed.
-MODULES = {"memory": "verif/memory/test_upsets.py"}
+MODULES = {"memory": "verif/memory/test_upsets.py", "chip": "verif/chip/test_upsets.py"}
 #: Seconds of a run, for the size of jobs.
 _SECONDS = 1.0
 #: Outcomes from good to bad.
-OUTCOMES = ("harmless", "corrected", "reported", "silent", "hangs", "breaks the port's rules", "breaks a DRAM rule")
+OUTCOMES = ("harmless", "corrected", "reported", "hangs until reset", "silent", "hangs", "breaks the port's rules", "breaks a DRAM rule")
 
 
 def faults(name: str, *, count: int, workers: int | None, scheduler: str | None, folder: Path, json_to: str | None):

@@ -8,6 +8,7 @@ import json
 import re
 import tempfile
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -67,13 +68,19 @@ _MODES = {
 def mutate(component: wiring.Component, top: str, *, count: int, seed: int, inside: str = "", upsets: str = "") -> Mutated:
     """Emits `component` as module `top` with `count` mutants drawn by `seed`, evenly over modules, cells, wires and source lines.
 
-    `inside` names a submodule, with dots: only it and what is below it is changed, and blocks that are emitted once. SRAMs and assertions
-    stay as they are. With `upsets` the mutants are bits that turn over: "registers", on their way into one, or "memories", of what is
-    written to an SRAM. Raises RuntimeError where Yosys fails.
+    `inside` names a submodule, with dots: only it and what is below it is changed, and blocks that are emitted once. With a `*` it is a
+    pattern of modules, and only they and what is below them is changed. SRAMs and assertions stay as they are. With `upsets` the mutants
+    are bits that turn over: "registers", on their way into one, or "memories", of what is written to an SRAM. Raises RuntimeError where
+    Yosys fails.
     """
     text, srams, blocks = rtlil_of(component, top, places=True)
-    name = f"{top}.{inside}" if inside else top
-    if f"\nmodule \\{name}\n" not in text:
+    if "*" in inside:
+        modules = [inside]
+        found = any(fnmatchcase(module, inside) for module in re.findall(r"^module \\(\S+)$", text, re.MULTILINE))
+    else:
+        modules = [f"{top}.{inside}" if inside else top, *blocks]
+        found = f"\nmodule \\{modules[0]}\n" in text
+    if not found:
         raise RuntimeError(f"{type(component).__name__} has no submodule {inside!r}")
     width = max(count.bit_length(), 1)
     with tempfile.TemporaryDirectory() as temporary:
@@ -81,7 +88,7 @@ def mutate(component: wiring.Component, top: str, *, count: int, seed: int, insi
         (folder / "design.il").write_text(text)
         (folder / "srams.sv").write_text("".join(srams.values()))
         listing = folder / "mutants.txt"
-        sites = " ".join([name, f"{name}.*", *blocks])
+        sites = " ".join(part for module in modules for part in (module, f"{module}.*"))
         prepare = [
             # Of the SRAMs only which ports are inputs.
             *([f"read_verilog -sv -lib -DSYNTHESIS {folder / 'srams.sv'}"] if srams else []),

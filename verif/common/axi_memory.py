@@ -35,6 +35,8 @@ class AxiMemory:
     in flight; an offer stays until it is taken; WLAST comes with the last beat; write beats have at least one strobe. The
     identifier comes back as it was sent.
 
+    A reset of the design drops what is in flight. Channels in `stuck` ("ar", "aw", "w", "r", "b") are neither ready nor valid.
+
     After `fail(first, last)`, bursts that touch those fabric addresses are answered with SLVERR or DECERR; a failing write changes nothing.
     """
 
@@ -53,6 +55,7 @@ class AxiMemory:
         self.stall = stall
         self.latency = latency
         self.outstanding = outstanding
+        self.stuck: set[str] = set()
         self._failures: list[tuple[int, int]] = []
         #: Bursts and beats accepted, by direction.
         self.bursts = {"read": 0, "write": 0}
@@ -87,8 +90,14 @@ class AxiMemory:
             self._driven[name] = value
             self._ports[name].value = value
 
-    def _stalls(self) -> bool:
-        return self.stall > 0 and self._rng.random() < self.stall
+    def _stalls(self, channel: str) -> bool:
+        return channel in self.stuck or (self.stall > 0 and self._rng.random() < self.stall)
+
+    def _forget(self):
+        for queue in (self._reads, self._writes, self._data, self._responses):
+            queue.clear()
+        self._offers.clear()
+        self._offered = dict.fromkeys(self._offered, False)
 
     async def _serve(self, writes: bool):
         while True:
@@ -97,13 +106,14 @@ class AxiMemory:
             # What is driven now is taken at the next rising edge; `ready` and `valid` are drawn anew, but an offer stays.
             takes = {}
             for channel in ("ar", "aw", "w") if writes else ("ar",):
-                takes[channel] = not self._stalls()
+                takes[channel] = not self._stalls(channel)
                 self._drive(f"{channel}ready", int(takes[channel]))
             self._drive_r()
             if writes:
                 self._drive_b()
             await ReadOnly()
             if int(self._dut.rst.value):
+                self._forget()
                 continue
             self._take_address("ar", takes["ar"], self._reads, "read")
             if self._offered["r"] and self._value("rready"):
@@ -132,7 +142,7 @@ class AxiMemory:
     def _drive_r(self):
         if not self._offered["r"]:
             burst = self._reads[0] if self._reads else None
-            self._offered["r"] = burst is not None and burst.due <= self._cycle and not self._stalls()
+            self._offered["r"] = burst is not None and burst.due <= self._cycle and not self._stalls("r")
             if self._offered["r"]:
                 space, at = self._place(burst.address + burst.beat * self._width)
                 self._drive("rdata", int.from_bytes(space[at:at + self._width].tobytes(), "little"))
@@ -147,7 +157,7 @@ class AxiMemory:
     def _drive_b(self):
         if not self._offered["b"]:
             burst = self._responses[0] if self._responses else None
-            self._offered["b"] = burst is not None and burst.due <= self._cycle and not self._stalls()
+            self._offered["b"] = burst is not None and burst.due <= self._cycle and not self._stalls("b")
             if self._offered["b"]:
                 response = self._response(burst)
                 if response is Response.OKAY:

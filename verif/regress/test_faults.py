@@ -40,7 +40,7 @@ def test_the_table():
 
 
 @pytest.mark.parametrize("words, message", [
-    ("--faults nosuch", "--faults: 'nosuch' is not one of memory"), ("--faults memory --count 0", "--count 0: at least 1"),
+    ("--faults nosuch", "--faults: 'nosuch' is not one of memory, chip"), ("--faults memory --count 0", "--count 0: at least 1"),
 ])  # fmt: skip
 def test_refused(words, message):
     answer = gcu("regress", *words.split())
