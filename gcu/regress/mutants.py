@@ -16,6 +16,7 @@ from gcu.regress.kinds import KINDS, Answer, Job, Kind, source_digest
 from gcu.regress.summary import commit
 from gcu.regress.tests import run as run_tests
 from sim.tools import build_folder
+from sim.verilog.mutate import Mutant
 from verif.common.mutation import Campaign
 from verif.database import Case
 from verif.mutants import TARGETS, Target
@@ -30,12 +31,16 @@ _LIMIT = 3600.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a mutant: `killer` is the test that failed ("hangs" where the time ran out), None if all of them passed."""
+    """What became of a mutant: `killer` is the test that failed ("hangs" where the time ran out), None if all of them passed.
+
+    That of the design itself, number 0, has all `mutants` with it: the build folder that they are kept in may be another machine's.
+    """
 
     number: int
     killer: str | None
     seconds: float
     story: str = ""
+    mutants: tuple[Mutant, ...] = ()
 
 
 def mutate(
@@ -76,7 +81,7 @@ def _campaign(name: str, target: Target, cluster, count: int, seed: int, long: b
     (itself,) = [verdict for verdicts in cluster.rows([first]) for verdict in verdicts]
     if itself.killer is not None:
         raise CheckFailed(f"--mutate {name}: without any fault {itself.killer} fails: {itself.story[-1500:]}")
-    mutants = campaign.mutated().mutants
+    mutants = itself.mutants
     verdicts: dict[int, Verdict] = {}
     jobs = [_job(campaign, file, mutant.number, chosen, seconds, long) for mutant in mutants]
     with progress(f"mutants of {name}", len(jobs)) as update:
@@ -135,12 +140,15 @@ def _job(campaign: Campaign, file: Path, number: int, cases: list[Case], seconds
 
 
 def judge(argument: dict) -> dict:
-    """Runs the tests on a mutant until one fails."""
+    """Runs the tests on a mutant until one fails; with the design itself the result has all `mutants`."""
     file = build_folder() / "mutants" / f"{argument['campaign']['digest']}_{os.getpid()}.json"
     Campaign(**argument["campaign"]).save(file)
     try:
         tests = {"cases": argument["cases"], "simulators": ["verilator"], "long": argument["long"], "fault": None}
-        return run_tests({**tests, "more": ["-x", "--mutant", f"{file}:{argument['number']}"]})
+        result = run_tests({**tests, "more": ["-x", "--mutant", f"{file}:{argument['number']}"]})
+        if not argument["number"]:
+            result["mutants"] = [asdict(mutant) for mutant in Campaign(**argument["campaign"]).mutated().mutants]
+        return result
     finally:
         file.unlink()
 
@@ -158,7 +166,7 @@ def _rows(argument: dict, answer: Answer) -> list[Verdict]:
             return [Verdict(number, name, seconds, outcome["story"])]
     if not any(outcome["outcome"] == "passed" for outcome in outcomes.values()):
         return [Verdict(number, "no test", seconds, f"pytest ended with status {answer.result['status']} and ran nothing")]
-    return [Verdict(number, None, seconds)]
+    return [Verdict(number, None, seconds, mutants=tuple(Mutant(**mutant) for mutant in answer.result.get("mutants", [])))]
 
 
 def _replay(file: Path, number: int, cases: list[Case], long: bool) -> str:

@@ -21,6 +21,9 @@ def test_targets_exist():
 @pytest.mark.parametrize("words, message", [
     ("--mutate nosuch", "--mutate: 'nosuch' is not one of pe, tensor,"),
     ("--mutate pe --mutants 0", "--mutants 0: at least 1"),
+    ("--mutate pe --faults memory", "--mutate is none of --faults's options"),
+    ("--mutate pe --block l1", "--block is none of --mutate's options"),
+    ("--faults memory --long", "--long is none of --faults's options"),
 ])  # fmt: skip
 def test_refused(words, message):
     answer = gcu("regress", *words.split())
