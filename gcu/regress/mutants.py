@@ -16,6 +16,7 @@ from gcu.regress.kinds import KINDS, Answer, Job, Kind, source_digest
 from gcu.regress.summary import commit
 from gcu.regress.tests import run as run_tests
 from sim.tools import build_folder
+from sim.verilog.equivalence import equivalent
 from sim.verilog.mutate import Mutant
 from verif.common.mutation import Campaign
 from verif.database import Case
@@ -58,8 +59,9 @@ def mutate(
         for name in names:
             reports.append(_campaign(name, TARGETS[name], cluster, count, seed, long, folder, json_to))
             write_json(reports[-1], str(folder / f"mutants_{name}.json"))
-    rows = [[each[key] for key in ("target", "mutants", "killed", "hung", "survived", "share")] for each in reports]
-    console(json_to).print(table("", ["target", "mutants", "killed", "of these hung", "survived", "killed, %"], rows, left=1))
+    rows = [[each[key] for key in ("target", "mutants", "equivalent", "killed", "hung", "survived", "share")] for each in reports]
+    columns = ["target", "mutants", "equivalent", "killed", "of these hung", "survived", "killed, %"]
+    console(json_to).print(table("", columns, rows, left=1))
     write_json({"targets": reports}, json_to)
 
 
@@ -89,20 +91,18 @@ def _campaign(name: str, target: Target, cluster, count: int, seed: int, long: b
         for rows in cluster.rows(jobs):
             verdicts |= {verdict.number: verdict for verdict in rows}
             update(len(verdicts))
-    survivors = [
-        {**asdict(mutant), "replay": _replay(file, mutant.number, chosen, long)}
-        for mutant in mutants if verdicts[mutant.number].killer is None
-    ]
-    killed, hung = len(mutants) - len(survivors), sum(verdict.killer == "hangs" for verdict in verdicts.values())
-    for mutant in mutants:
-        if verdicts[mutant.number].killer is None:
-            out.print(f"survived {mutant}", markup=False, soft_wrap=True)
+    alive = [mutant for mutant in mutants if verdicts[mutant.number].killer is None]
+    proven = _equivalent(campaign, file, alive, cluster)
+    survivors = [{**asdict(mutant), "replay": _replay(file, mutant.number, chosen, long)} for mutant in alive if mutant not in proven]
+    killed, hung = len(mutants) - len(alive), sum(verdict.killer == "hangs" for verdict in verdicts.values())
+    for mutant in alive:
+        out.print(f"{'equivalent' if mutant in proven else 'survived'} {mutant}", markup=False, soft_wrap=True)
     if survivors:
         out.print(f"  one of them again: {survivors[0]['replay']}", markup=False, soft_wrap=True)
     return {
         "target": name, "began": began, "commit": commit(),
-        "mutants": len(mutants), "killed": killed, "hung": hung, "survived": len(survivors),
-        "share": round(100 * killed / len(mutants), 1), "seed": seed, "tests": [case.nodeid for case in chosen],
+        "mutants": len(mutants), "equivalent": len(proven), "killed": killed, "hung": hung, "survived": len(survivors),
+        "share": round(100 * killed / max(len(mutants) - len(proven), 1), 1), "seed": seed, "tests": [case.nodeid for case in chosen],
         "killers": Counter(verdict.killer for verdict in verdicts.values() if verdict.killer), "survivors": survivors,
         "seconds": round(time.monotonic() - start, 1),
     }
@@ -153,6 +153,34 @@ def judge(argument: dict) -> dict:
         file.unlink()
 
 
+def _equivalent(campaign: Campaign, file: Path, mutants: list[Mutant], cluster) -> list[Mutant]:
+    """Those that nobody can find, by proof."""
+    jobs = [
+        Job(f"{file.stem}_{mutant.number}_proof", "proof", "gcu.regress.mutants:prove",
+            {"campaign": asdict(campaign), "mutant": asdict(mutant)}, 0.0, _LIMIT, source_digest())
+        for mutant in mutants
+    ]  # fmt: skip
+    proofs: dict[int, bool] = {}
+    with progress("proofs", len(jobs)) as update:
+        for rows in cluster.rows(jobs):
+            proofs.update(rows)
+            update(len(proofs))
+    return [mutant for mutant in mutants if proofs[mutant.number]]
+
+
+def prove(argument: dict) -> dict:
+    """Whether a mutant is equivalent; where its design isn't kept nobody knows."""
+    prepared = Campaign(**argument["campaign"]).file.with_suffix(".il")
+    return {"equivalent": prepared.exists() and equivalent(prepared, Mutant(**argument["mutant"]))}
+
+
+def _proofs(argument: dict, answer: Answer) -> list[tuple[int, bool]]:
+    number = argument["mutant"]["number"]
+    if answer.result is None:
+        raise CheckFailed(f"proof of mutant {number}: {answer.error}")
+    return [(number, answer.result["equivalent"])]
+
+
 def _rows(argument: dict, answer: Answer) -> list[Verdict]:
     number = argument["number"]
     if answer.result is None:
@@ -175,3 +203,4 @@ def _replay(file: Path, number: int, cases: list[Case], long: bool) -> str:
 
 
 KINDS["mutant"] = Kind(_rows)
+KINDS["proof"] = Kind(_proofs)

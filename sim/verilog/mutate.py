@@ -7,7 +7,7 @@ it is. A mutant is there all the time, an upset for `+upset_for=N` clocks from c
 import json
 import re
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -21,7 +21,8 @@ __all__ = ["Mutant", "Mutated", "mutate"]
 
 @dataclass(frozen=True)
 class Mutant:
-    """`what` happens to a bit of a port of a cell; `wire` is what hangs on it and `place` the lines that made the cell, FILE:LINE."""
+    """`what` happens to a bit of a port of a cell; `wire` is what hangs on it and `place` the lines that made the cell, FILE:LINE. `line`
+    is Yosys's command for it."""
 
     number: int
     what: str
@@ -29,6 +30,16 @@ class Mutant:
     port: str
     wire: str
     place: str
+    line: str
+
+    @property
+    def module(self) -> str:
+        """Its module, as Yosys has it."""
+        return re.search(r"-module (\S+)", self.line)[1]  # type: ignore[index]
+
+    def command(self, module: str) -> str:
+        """Yosys's command that puts it into a copy of its module."""
+        return self.line.replace(f"-module {self.module} ", f"-module {module} ")
 
     def __str__(self) -> str:
         return f"{self.number}: {self.what} of {self.cell} {self.port}, {self.wire} ({self.place})"
@@ -36,14 +47,17 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Mutated:
-    """A design with its mutants, numbered from 1."""
+    """A design with its mutants, numbered from 1; `prepared` is the RTLIL that they were put into, which :meth:`load` leaves out."""
 
     emission: Emission
     mutants: tuple[Mutant, ...]
+    prepared: str = ""
 
     def save(self, file: Path):
+        """Writes `file`, and the RTLIL beside it as `.il`."""
         temporary = file.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(self)))
+        file.with_suffix(".il").write_text(self.prepared)
+        temporary.write_text(json.dumps(asdict(replace(self, prepared=""))))
         temporary.replace(file)
 
     @classmethod
@@ -103,11 +117,12 @@ def mutate(component: wiring.Component, top: str, *, count: int, seed: int, insi
         # A register that is cut off from its wire would lose its initial value, and its input has the same faults. Clocks are no logic.
         drawn = [line for line in listing.read_text().splitlines() if re.search(r"-port \\?(?!Q |CLK )", line)]
         lines = [f"{line} -ctrl mutant {width} {number}" for number, line in enumerate(drawn[:count], 1)]
+        prepared = (folder / "prepared.il").read_text()
         target = folder / "design.sv"
         _run([f"read_rtlil {folder / 'prepared.il'}", *lines, "memory_collect", f"write_verilog -sv -norename -noattr {target}"])
         verilog = read_verilog_text(target)
     emission = emission_of(component, top, _chosen_by_plusarg(verilog, top, width, bool(upsets)), srams)
-    return Mutated(emission, tuple(_mutant(number, line) for number, line in enumerate(lines, 1)))
+    return Mutated(emission, tuple(_mutant(number, line) for number, line in enumerate(drawn[:count], 1)), prepared)
 
 
 def _run(commands: list[str]):
@@ -125,7 +140,7 @@ def _mutant(number: int, line: str) -> Mutant:
     kind = words["cell"].removeprefix("\\")
     return Mutant(
         number, _MODES.get(words["mode"], words["mode"]), f"{words['module'].removeprefix(chr(92))}.{kind}",
-        words["port"].removeprefix("\\") + bit, wire.removeprefix("\\"), ", ".join(_relative(place) for place in places) or "no line",
+        words["port"].removeprefix("\\") + bit, wire.removeprefix("\\"), ", ".join(_relative(place) for place in places) or "no line", line,
     )
 
 

@@ -37,10 +37,15 @@ class Campaign:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(asdict(self)) + "\n")
 
+    @property
+    def file(self) -> Path:
+        """Where :meth:`mutated` keeps the design with its mutants."""
+        key = hashlib.sha256((source_digest() + repr(self)).encode()).hexdigest()[:16]
+        return build_folder() / "mutants" / f"{key}.json"
+
     def mutated(self, component: wiring.Component | None = None) -> Mutated:
         """The design with its mutants; made from `component` where it isn't kept yet."""
-        key = hashlib.sha256((source_digest() + repr(self)).encode()).hexdigest()[:16]
-        file = build_folder() / "mutants" / f"{key}.json"
+        file = self.file
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
