@@ -30,6 +30,8 @@ class Workers:
 
     client: Client
     lost: int = 0
+    #: Calls of :meth:`perform`: jobs of two of them may have the same name, and what ends one must not end the other.
+    _calls: int = 0
 
     @property
     def count(self) -> int:
@@ -60,8 +62,9 @@ class Workers:
         """
         done: queue.Queue[tuple[Job, Future]] = queue.Queue()
         futures = []
+        self._calls += 1
         for number, job in enumerate(jobs):
-            future = self.client.submit(perform, job, key=f"{job.kind}-{number}-{job.name}", priority=-number, pure=False)
+            future = self.client.submit(perform, job, key=f"{job.kind}-{self._calls}-{number}-{job.name}", priority=-number, pure=False)
             future.add_done_callback(lambda future, job=job: done.put((job, future)))
             futures.append(future)
         open_jobs, known, alone_since = len(jobs), set(self._workers()), None

@@ -75,6 +75,14 @@ def test_jobs_of_a_lost_worker_are_run_again(tmp_path):
     assert sorted(answer.result["given"] for _, answer in answers) == list(range(6)), [answer.error for _, answer in answers]
 
 
+def test_jobs_of_one_name_in_turn():
+    """What ends the jobs of one call leaves those of the next one alone."""
+    with connect(None, 2) as workers:
+        for _ in range(5):
+            answers = [pair for pair in workers.perform([job("answer", number) for number in range(4)]) if pair is not None]
+            assert sorted(answer.result["given"] for _, answer in answers) == list(range(4)), [answer.error for _, answer in answers]
+
+
 def test_kinds_are_registered():
     assert isinstance(KINDS["tests"], Kind) and KINDS["tests"].rows({"cases": []}, Answer({"outcomes": {}, "status": 0})) == []
 
