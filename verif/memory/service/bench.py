@@ -11,19 +11,27 @@ from rtl.memory.dfi import RowCommand, RowOperation
 from verif.common.streams import unpack
 from verif.memory.ecc.code import Word
 from verif.memory.ecc.memory_model import Memory
+from verif.memory.service.coverage import ServiceCoverage
 
-__all__ = ["Device", "Host"]
+__all__ = ["COVERAGE", "Device", "Host"]
+
+#: One for all tests of a simulation.
+COVERAGE = ServiceCoverage()
 
 
 class Host:
-    """One access at a time on the port `registers`, some clocks apart at random."""
+    """One access at a time on the port `registers`, some clocks apart at random. `serving`: a service runs."""
 
     def __init__(self, dut, rng: random.Random):
         self._dut, self._rng = dut, rng
+        self.serving = False
         self._port = {name: getattr(dut, f"registers__{name}") for name in (
             "write__valid", "write__address", "write__data", "write__strobe", "write__error",
             "read__valid", "read__address", "read__data", "read__error",
         )}
+
+    def _state(self) -> str:
+        return "service" if self.serving else "runs" if int(self._dut.run.value) else "stopped"
 
     async def _pause(self):
         for _ in range(1 + (self._rng.randrange(6) if self._rng.random() < 0.3 else 0)):
@@ -36,6 +44,7 @@ class Host:
             port[f"write__{name}"].value = bits
         await ReadOnly()
         error = int(port["write__error"].value)
+        COVERAGE.access(address, "write", not error, strobe, self._state())
         await FallingEdge(self._dut.clk)
         port["write__valid"].value = 0
         port["write__data"].value = self._rng.getrandbits(32)
@@ -49,6 +58,7 @@ class Host:
         port["read__valid"].value, port["read__address"].value = 0, self._rng.getrandbits(8)
         await ReadOnly()
         error = int(port["read__error"].value)
+        COVERAGE.access(address, "read", not error, 0, self._state())
         assert bool(error) != good, f"read {int(address):#x}: error {error}"
         value = int(port["read__data"].value)
         await FallingEdge(self._dut.clk)

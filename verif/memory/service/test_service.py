@@ -4,8 +4,10 @@ import pytest
 
 from rtl.memory.service.start_up import StartUp
 from rtl.memory.timing import TimingSet
+from verif.common.coverage import Report
 from verif.common.fault import Fault
 from verif.common.tiers import long_on_verilator
+from verif.memory.service.coverage import BLOCK
 from verif.memory.service.system import Served
 
 TESTS = "verif.memory.service.service_tests"
@@ -15,7 +17,10 @@ P3200 = TimingSet.load("P3200")
 def test_service(bench):
     # Every clock on one simulator, three of four on the other; the long tier runs each on both.
     timing, clock = ("P3200", (3, 4)) if bench.simulator == "icarus" else ("F3200", (1, 1))
-    bench.run(Served(TimingSet.load(timing), clock), TESTS, params={"timing": timing})
+    run = bench.run(Served(TimingSet.load(timing), clock), TESTS, params={"timing": timing})
+    report = Report(BLOCK, [run])
+    print(report)
+    assert report.share() == 1, report
 
 
 @pytest.mark.long
