@@ -16,15 +16,19 @@ from rtl.isa import Cause, Engine, Interrupt, Status, counter_address, window_ad
 from rtl.isa import HostRegister as R
 from sim.golden.chip import GoldenChip
 from sim.job import ErrorInfo, Job
+from verif.chip.coverage import ChipCoverage
 from verif.common.axi_memory import AxiMemory
 from verif.common.clock import start
 from verif.common.params import config, rng
 from verif.fabric.space import place
 
-__all__ = ["NO_ERROR", "NO_SIP", "Chip"]
+__all__ = ["COVERAGE", "NO_ERROR", "NO_SIP", "Chip"]
 
 #: `sip` of records of what the host itself did wrong.
 NO_SIP = 0xFF
+
+#: One for all tests of a simulation.
+COVERAGE = ChipCoverage(config().sips, config().bus_bytes)
 
 NO_ERROR = ErrorInfo(Status.OK, 0, Engine.TENSOR, 0, 0, 0)
 
@@ -38,6 +42,7 @@ class Chip:
         self.golden = GoldenChip(self.config)
         #: Jobs that ended since reset.
         self.done = 0
+        self.working = False
 
     async def start(self, cycles: int, *, stall: float = 0.2, latency: tuple[int, int] = (1, 30)) -> "Chip":
         dut, chip = self.dut, self.config
@@ -106,11 +111,13 @@ class Chip:
         """Writes L3 or L2 through the host's AXI4 port."""
         space = self.golden.l2 if l2 else self.golden.l3
         space[address : address + len(data)] = np.frombuffer(data, np.uint8)
+        COVERAGE.access("write", l2, len(data), self.working)
         answer = await self.port.write(address | l2 << L2_SELECT_BIT, data)
         assert answer.resp == AxiResp.OKAY, f"host write at {address:#x}: {answer.resp!r}"
 
     async def fetch(self, address: int, size: int, *, l2: bool = False) -> bytes:
         """Reads L3 or L2 through the host's AXI4 port and compares it with the golden chip."""
+        COVERAGE.access("read", l2, size, self.working)
         answer = await self.port.read(address | l2 << L2_SELECT_BIT, size)
         assert answer.resp == AxiResp.OKAY, f"host read at {address:#x}: {answer.resp!r}"
         space = self.golden.l2 if l2 else self.golden.l3
@@ -173,6 +180,8 @@ class Chip:
             found = sum(causes.values())
             assert found == total, f"sequencer {number}, {engine.name}: {causes} add up to {found}, not {total}"
             counts[number, engine] = causes
+        COVERAGE.counters(counts)
+        COVERAGE.export()
         # From the first issue to the last completion: every cycle in which an engine had a command lies between them, unless commands
         # of a failed job never complete.
         cycles = await self.read(R.JOB_CYCLES)
@@ -195,8 +204,12 @@ class Chip:
         for job in jobs:
             await self.push(job)
         await self.write(R.DOORBELL, len(jobs))
+        self.working = True
         results = [self.golden.run(job) for job in jobs]
         await self.settle(len(jobs))
+        self.working = False
+        for job, result in zip(jobs, results, strict=True):
+            COVERAGE.job(result.status, job.mask, result.error.engine if result.error else Engine.SEQUENCER)
         status = Status(await self.read(R.JOB_STATUS))
         expected = next((result.error for result in results if result.error), NO_ERROR)
         found = await self.record()

@@ -44,10 +44,19 @@ async def host(dut):
         await chip.send(0x2FF0, draw.randbytes(256), l2=True)
         await chip.send(config.l3_bytes - 40, draw.randbytes(40))
         await chip.send(config.l2_bytes - 40, draw.randbytes(40), l2=True)
+        for l2 in (False, True):
+            for size in (1, config.bus_bytes - 3):
+                await chip.send(0x4000 + draw.randrange(3), draw.randbytes(size), l2=l2)
+                await chip.fetch(0x4000 + draw.randrange(3), size, l2=l2)
         assert await chip.run(Job(IMAGE, ARGUMENTS, 0)) == [Status.OK]
         counts = await chip.counters()
         assert counts[0, D][Cause.BUSY] + counts[0, D][Cause.MEMORY] > 0 and counts[0, Engine.SEQUENCER][Cause.BUSY] > 0
         assert not counts[config.sips, D][Cause.BUSY]
+        move = Program()
+        copy(move, Space.L3, Space.L2, 300, src=0x10003, dst=0x3801)
+        move.end()
+        assert await chip.run(prepare(chip, {config.sips: Work(move)}, 0x30000)) == [Status.OK]
+        await chip.fetch(0x3801, 300, l2=True)
         await chip.fetch(0x20000, 320)
         await chip.fetch(0x2FF0, 256, l2=True)
         await chip.fetch(config.l3_bytes - 40, 40)

@@ -14,7 +14,7 @@ from rtl.image import HEADER_BYTES, MAGIC, Image
 from rtl.isa import ISA_VERSION, DataOp, Engine, Instruction, Opcode, Space, Status
 from rtl.isa import HostRegister as R
 from sim.job import ErrorInfo, Job
-from verif.chip.bench import NO_ERROR, NO_SIP, Chip
+from verif.chip.bench import COVERAGE, NO_ERROR, NO_SIP, Chip
 from verif.chip.programs import Work, copy
 from verif.common.params import params, rng
 
@@ -262,6 +262,7 @@ async def bus_errors(dut):
         await chip.write(R.DOORBELL, 1)
         await chip.settle(1)
         found = await chip.record()
+        COVERAGE.job(found.status, 1, found.engine)
         index = len(program.instructions) - 2
         assert (found.status, found.sip, found.engine) == (Status.BUS, 0, D), found
         assert (found.pc, found.command) == (IMAGE + 128 + 8 * index, program.instructions[index]), found

@@ -6,6 +6,8 @@ import pytest
 
 from rtl.chip import Compute
 from rtl.config import PRESETS
+from verif.chip.coverage import BLOCK
+from verif.common.coverage import Report
 from verif.common.fault import Fault
 
 CHIP, ERRORS = "verif.chip.chip_tests", "verif.chip.error_tests"
@@ -18,7 +20,10 @@ TWO = dataclasses.replace(TINY, name="two", sips=2, channels=2, l2_ports=2, dram
 def test_chip(bench):
     """One build and one run for all; on Verilator a few of them, the others in the long tier."""
     few = None if bench.simulator == "icarus" else FEW
-    bench.run(Compute(TINY), f"{CHIP},{ERRORS}", params={"config": "tiny"}, testcase=few)
+    run = bench.run(Compute(TINY), f"{CHIP},{ERRORS}", params={"config": "tiny"}, testcase=few)
+    report = Report(BLOCK, [run])
+    print(report)
+    assert few or report.share() == 1, report
 
 
 def only_icarus(bench):
