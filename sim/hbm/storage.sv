@@ -7,7 +7,7 @@
 // +dump_first to +dump_last as such numbers when `finished` rises. +hbm_flips=FILE inverts stored bits: lines "clock atom bit"
 // (decimal, clocks since the reset in ascending order; bits 0 to 255 are data, 256 to 287 check bits).
 // +hbm_read_flips=N inverts, in one read of N on average, one bit of one 64-bit word and its check bits on its way out, or
-// +hbm_read_flip_bits=2 of them; +hbm_seed=N chooses which. Never synthesised.
+// +hbm_read_flip_bits=2 of them, in +hbm_read_flip_most=N reads at the most (0: any number); +hbm_seed=N chooses which. Never synthesised.
 
 /* verilator lint_off DECLFILENAME */
 /* verilator lint_off BLKSEQ */
@@ -52,7 +52,7 @@ module hbm_storage #(
     reg         lost;
     reg [31:0]  place;
     reg [63:0]  now, flip_clock, random;
-    reg [31:0]  flip_atom, flip_bit, flip_rate, flip_bits;
+    reg [31:0]  flip_atom, flip_bit, flip_rate, flip_bits, flip_most;
     reg [31:0]  flip_word, first_bit, second_bit;
 
     // `place` of an atom in the pool, which gives it a page if it has none.
@@ -131,6 +131,7 @@ module hbm_storage #(
         if ($value$plusargs("memory=%s", path)) load;
         if (!$value$plusargs("hbm_read_flips=%d", flip_rate)) flip_rate = 0;
         if (!$value$plusargs("hbm_read_flip_bits=%d", flip_bits)) flip_bits = 1;
+        if (!$value$plusargs("hbm_read_flip_most=%d", flip_most)) flip_most = 0;
         if (!$value$plusargs("hbm_seed=%d", random)) random = 1;
         random = (random + 1 + CHANNEL) * 64'h9e3779b97f4a7c15;
         open_flips;
@@ -205,7 +206,7 @@ module hbm_storage #(
             read_valid <= fetch;
             if (fetch) begin
                 value = peek(fetch_atom);
-                if (flip_rate != 0) disturb;
+                if (flip_rate != 0 && (flip_most == 0 || flips < flip_most)) disturb;
                 read_data <= value[255:0];
                 read_check <= value[287:256];
             end

@@ -23,7 +23,7 @@ def test_chip(bench):
     run = bench.run(Compute(TINY), f"{CHIP},{ERRORS}", params={"config": "tiny"}, testcase=few)
     report = Report(BLOCK, [run])
     print(report)
-    assert few or report.share() == 1, report
+    assert few or report.share() == 1, f"\n{report}"
 
 
 def only_icarus(bench):

@@ -359,7 +359,7 @@ async def failures(dut):
     cases += [({0, bench.count - 1}, {0, bench.count - 1}, set()), ({1}, {1}, set())]
     cases += [(everyone, {number}, before) for number in (0, 1) for before in (set(), everyone - {number}, {bench.count - 1} - {number})]
     if bench.count > 2:
-        cases.append((everyone - {0}, {1, 2}, set()))
+        cases += [(everyone - {0}, {1, 2}, set()), (everyone - {0}, {1}, set()), (everyone - {0}, {2}, set())]
     for case, (members, failing, before) in enumerate(cases):
         if case % 2 == 0:
             await bench.push((1 << bench.count) - 1)

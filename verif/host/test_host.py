@@ -16,7 +16,7 @@ def test_host(bench):
     run = bench.run(Host(ChipConfig.from_dict(CONFIG)), TESTS, params={"config": CONFIG})
     report = Report(BLOCK, [run])
     print(report)
-    assert report.share() == 1, report
+    assert report.share() == 1, f"\n{report}"
 
 
 @pytest.mark.long

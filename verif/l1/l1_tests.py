@@ -65,12 +65,13 @@ async def random_traffic(dut):
         await ports.drain()
         ports.history.settle()
         await read_back(ports, window)
-        # Each writer over the end of the memory, where its bytes may have been another's.
+        # Each writer over the end of the memory, and over that of a row, where its bytes may have been another's.
         for name in writers:
             width = ports.ports[name].signature.width
-            across = CONFIG.l1_bytes - random.randint(1, width - 1)
-            ports.push(name, Request(across, data=random.randbytes(width), strobe=(1 << width) - 1))
-            await ports.drain()
+            for end in (CONFIG.l1_bytes, ROW):
+                across = end - random.randint(1, width - 1)
+                ports.push(name, Request(across, data=random.randbytes(width), strobe=(1 << width) - 1))
+                await ports.drain()
         ports.history.settle()
         await read_back(ports, window)
         for _ in range(20):

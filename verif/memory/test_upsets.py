@@ -21,9 +21,17 @@ BEGIN, END, WINDOW = 250, 3500, 8
 
 #: Kinds, and whether the design claims that no upset of that kind goes by unnoticed: its code covers the device, and the memories between
 #: encoder and decoder. What lies behind them and registers are not protected.
-KINDS = {"dram, one bit": True, "dram, two bits": True, "coded memories": True, "other memories": False, "registers": False}
-#: What lies between encoder and decoder.
-CODED = "dut.controller.scheduler."
+KINDS = {
+    "dram, one bit": True, "dram, two bits": True, "coded memories": True, "byte strobes": False, "other memories": False,
+    "registers": False,
+}
+#: What lies between encoder and decoder; of it the strobes of writes have no code.
+CODED, STROBES = "dut.controller.scheduler.", ".strobes"
+
+
+def kind_of(cell: str) -> str:
+    """Of a memory."""
+    return "other memories" if not cell.startswith(CODED) else "byte strobes" if STROBES in cell else "coded memories"
 
 
 def outcome(found: dict) -> str:
@@ -46,11 +54,16 @@ def test_upset(request, bench, kind):
     if kind.startswith("dram"):
         bits = 1 if kind.endswith("one bit") else 2
         place = f"one read of {draw.choice([8, 32, 128])}"
-        plusargs = [f"+hbm_read_flips={place.split()[-1]}", f"+hbm_read_flip_bits={bits}", f"+hbm_seed={draw.randrange(1, 1 << 30)}"]
+        # One word with two bits: another two in what is poisoned by them are four, of which the code knows nothing.
+        plusargs = [
+            f"+hbm_read_flips={place.split()[-1]}", f"+hbm_read_flip_most={bits - 1}", f"+hbm_read_flip_bits={bits}",
+            f"+hbm_seed={draw.randrange(1, 1 << 30)}",
+        ]
     else:
-        campaign = Campaign(emission(system, "dut").digest, "controller", SITES, 1, kind.split()[-1])
+        upsets = "registers" if kind == "registers" else "memories"
+        campaign = Campaign(emission(system, "dut").digest, "controller", SITES, 1, upsets)
         sites, clock = campaign.mutated(system).mutants, draw.randrange(BEGIN, END)
-        site = draw.choice([site for site in sites if kind == "registers" or site.cell.startswith(CODED) == (kind == "coded memories")])
+        site = draw.choice([site for site in sites if kind == "registers" or kind_of(site.cell) == kind])
         bench.mutation = Mutation(campaign, site.number)
         length = 1 if kind == "registers" else WINDOW
         plusargs = [f"+upset_at={clock}", f"+upset_for={length}"]

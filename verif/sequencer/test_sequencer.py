@@ -29,7 +29,7 @@ def test_sequencer(bench, config, cluster):
     holes = {hole for point in report.points for hole in report.holes(point)}
     if cluster:  # it has one engine
         holes = {hole for hole in holes if "TENSOR" not in hole and "VECTOR" not in hole}
-    assert not holes, report
+    assert not holes, f"\n{report}"
 
 
 @pytest.mark.long

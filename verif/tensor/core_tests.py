@@ -109,11 +109,15 @@ async def hostile_commands(dut):
     """Each rule broken, before, after and between good commands: in order, without effect, never a hang."""
     await start(dut, 2_000_000)
     bench = Bench(dut, "hostile", (0.2, 5))
-    seen = Counter()
-    for rule in HOSTILE:
-        for bad in hostile(bench.rng, bench.config, bench.memory.copy(), rule, params()["hostile"]):
-            commands = [good(bench.rng, bench.config, bench.memory) for _ in range(bench.rng.choice((1, 1, 2)))]
-            commands.insert(bench.rng.randint(0, len(commands)), bad)
-            for outcome in await bench.run(commands):
-                seen[outcome.status] += 1
-    assert set(seen) == {Status.OK, Status.UNSUPPORTED, Status.SIZE, Status.ALIGNMENT, Status.ADDRESS}, seen
+    seen, wanted = Counter(), {Status.OK, Status.UNSUPPORTED, Status.SIZE, Status.ALIGNMENT, Status.ADDRESS}
+    # The worst of several faults of a command gives the status: until each has come.
+    for _ in range(20):
+        for rule in HOSTILE:
+            for bad in hostile(bench.rng, bench.config, bench.memory.copy(), rule, params()["hostile"]):
+                commands = [good(bench.rng, bench.config, bench.memory) for _ in range(bench.rng.choice((1, 1, 2)))]
+                commands.insert(bench.rng.randint(0, len(commands)), bad)
+                for outcome in await bench.run(commands):
+                    seen[outcome.status] += 1
+        if wanted <= set(seen):
+            break
+    assert set(seen) == wanted, seen

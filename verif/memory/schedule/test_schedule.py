@@ -48,7 +48,8 @@ def test_random(bench, name):
         covered = Report(BLOCK, bench.folders)
         print(covered)
         holes = {hole for point in covered.points for hole in covered.holes(point)}
-        assert all("REFAB" in hole for hole in holes), covered  # a mode of its own, see below
+        # All banks at once are a mode of its own, see below; how much refresh is owed depends on the load.
+        assert all("REF" in hole for hole in holes), f"\n{covered}"
 
 
 @pytest.mark.parametrize("number", range(4))

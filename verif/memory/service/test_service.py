@@ -20,7 +20,7 @@ def test_service(bench):
     run = bench.run(Served(TimingSet.load(timing), clock), TESTS, params={"timing": timing})
     report = Report(BLOCK, [run])
     print(report)
-    assert report.share() == 1, report
+    assert report.share() == 1, f"\n{report}"
 
 
 @pytest.mark.long
