@@ -25,7 +25,7 @@ _REQUEST_CROSSES = {
     "cp_row_bank": (["cp_row", "cp_bank"], None),
 }
 _ROW = {"cp_row_command": ["ACT", "PRE", "REFSB", "REFAB"], "cp_debt": ["in advance", "none", "put off"]}
-_ROW_CROSSES = {"cp_row_command_debt": (["cp_row_command", "cp_debt"], lambda command, debt: command == "REFAB" and debt != "put off")}
+_ROW_CROSSES = {"cp_row_command_debt": (["cp_row_command", "cp_debt"], lambda command, debt: command == "REFAB")}
 _COLUMN = {"cp_column_command": ["RD", "WR"], "cp_last": ["RD", "WR"], "cp_group": ["same group", "other group"]}
 _COLUMN_CROSSES = {"cp_turn": (["cp_last", "cp_column_command", "cp_group"], None)}
 
