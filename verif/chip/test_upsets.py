@@ -14,7 +14,7 @@ from verif.common.runner import BenchFailure
 #: Places of each kind that the seeds choose from; of registers all over the chip.
 SITES, ALL_OVER = 200, 1000
 #: Clocks in which an upset comes; clocks for which a bit of what an SRAM is given is inverted, so that a word meets it.
-BEGIN, END, WINDOW = 200, 4500, 8
+BEGIN, END, WINDOW = 200, 3000, 100
 
 #: Kinds, and whether the design claims that none of that kind goes by unnoticed or leaves it unable to work. Its memories and registers
 #: have no code; what it promises are ends: an error response is reported, the watchdog ends what waits, and a reset heals everything.

@@ -18,8 +18,8 @@ from verif.common.params import params, rng
 
 #: Clocks without progress before the chip gives a job up, and before the host does.
 WATCHDOG, PATIENCE = 2000, 30_000
-#: The chunks of L3 that a job's data lie in.
-DATA = (0xE0000, 0xE5000)
+#: The chunks of L3 that a job's operands and result lie in.
+DATA = (0xE0000, 0xE0100, 0xE0200, 0xE2000, 0xE3000, 0xE4000, 0xE4100)
 
 
 class Ledger:
@@ -66,11 +66,11 @@ async def restart(chip: Chip, clocks: int):
 
 async def bus_errors(chip: Chip, draw):
     """One chunk of the data answers with an error for a while."""
-    await ClockCycles(chip.dut.clk, draw.randrange(1500))
-    first = draw.randrange(*DATA, 256)
+    await ClockCycles(chip.dut.clk, draw.randrange(800))
+    first = draw.choice(DATA)
     for memory in chip.memory:
         memory.fail(first, first + 255)
-    await ClockCycles(chip.dut.clk, draw.randrange(50, 1500))
+    await ClockCycles(chip.dut.clk, draw.randrange(200, 2500))
     for memory in chip.memory:
         memory.heal()
 
