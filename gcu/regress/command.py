@@ -14,9 +14,8 @@ from gcu.regress.collect import collect
 from gcu.regress.history import History
 from gcu.regress.junit import write_junit
 from gcu.regress.report import write_report
-from gcu.regress.summary import campaigns, code_coverage, code_rows, coverage, measurements, summary
+from gcu.regress.summary import campaigns, code_coverage, coverage, measurements, summary
 from gcu.regress.tests import Result, jobs
-from verif.common.code_coverage import CodeCoverage
 from verif.database import Case, replay
 
 __all__ = ["Selection", "regress"]
@@ -73,10 +72,10 @@ def regress(
         folder / "index.html", run, results, replays, coverage=reports, code=code, measurements=measurements(results), runs=history.runs,
         campaigns=campaigns(folder),
     )
-    _show(run, reports, code, page, json_to)
+    _show(run, reports, page, json_to)
     if code:
         holes = {block: covered.holes() for block, covered in code.items()}
-        write_json({"blocks": code_rows(code), "holes": holes}, str(folder / "code_coverage.json"))
+        write_json({"blocks": run["code_coverage"], "holes": holes}, str(folder / "code_coverage.json"))
     write_json({
         **run, "report": str(page), "junit": str(folder / "junit.xml"), "measurements": measurements(results),
         "failures": [
@@ -130,16 +129,16 @@ def _list(cases: list[Case], json_to: str | None):
     write_json({"cases": [vars(case) for case in cases]}, json_to)
 
 
-def _show(run: dict, reports: list, code: dict[str, CodeCoverage], page: Path, json_to: str | None):
+def _show(run: dict, reports: list, page: Path, json_to: str | None):
     out = console(json_to)
     rows = [list(row.values()) for row in run["blocks"]]
     rows.append(["all", "", run["passed"], run["failed"], run["skipped"], round(sum(row["seconds"] for row in run["blocks"]), 1)])
     out.print(table("", ["block", "simulator", "passed", "failed", "skipped", "seconds"], rows, left=2))
     for report in reports:
         out.print(f"functional coverage of {report.block}: {report.share():.1%} of {sum(map(len, report.points.values()))} bins")
-    if code:
+    if run["code_coverage"]:
         out.print(table("code coverage, %", ["rtl/", *_MEASURES.values()], [
-            [row["block"], *(_percent(*row[measure]) for measure in _MEASURES)] for row in code_rows(code)
+            [row["block"], *(_percent(*row[measure]) for measure in _MEASURES)] for row in run["code_coverage"]
         ]))
     lost = f", {run['lost_workers']} lost on the way" if run["lost_workers"] else ""
     out.print(f"{run['wall_seconds']:.0f} s on {run['workers']} workers{lost}; report: {page}")

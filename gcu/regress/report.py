@@ -7,7 +7,6 @@ from pathlib import Path
 import jinja2
 
 from gcu.regress.faults import OUTCOMES
-from gcu.regress.summary import code_rows
 from gcu.regress.tests import Result
 from verif.common.code_coverage import CodeCoverage
 from verif.common.coverage import Report
@@ -40,7 +39,7 @@ def write_report(
     last = list(runs)[-_RUNS:]
     text = template.render(
         run=run, results=results, replays=replays, coverage=coverage, measurements=measurements, runs=last, flips=_flips(last),
-        code=code, code_rows=code_rows(code), campaigns=campaigns,
+        code=code, campaigns=campaigns,
         outcomes=[outcome for outcome in OUTCOMES if any(row[outcome] for each in campaigns["faults"] for row in each["kinds"])],
         causes=list(dict.fromkeys(cause for row in measurements for cause in row["causes"])),
         failures=[result for result in results if result.outcome == "failed"],

@@ -9,7 +9,7 @@ from gcu.regress.tests import Result
 from verif.common.code_coverage import CodeCoverage
 from verif.common.coverage import FILE, Report
 
-__all__ = ["block_rows", "campaigns", "code_coverage", "code_rows", "commit", "coverage", "measurements", "summary", "total"]
+__all__ = ["block_rows", "campaigns", "code_coverage", "commit", "coverage", "measurements", "summary", "total"]
 
 _ROOT = Path(__file__).parents[2]
 
@@ -65,7 +65,7 @@ def commit() -> str:
         return ""
 
 
-def code_rows(code: dict[str, CodeCoverage]) -> list[dict]:
+def _code_rows(code: dict[str, CodeCoverage]) -> list[dict]:
     """A row for each folder of `rtl/`, and one for all: [covered, all] of each measure."""
     rows = [{"block": block, **{measure: list(pair) for measure, pair in covered.shares().items()}} for block, covered in code.items()]
     measures = [measure for measure in rows[0] if measure != "block"] if rows else []
@@ -92,7 +92,7 @@ def summary(
         tests[nodeid] = {"outcome": worst, "seconds": round(sum(result.seconds for result in own) / len(own), 2)}
     return {
         "began": began, "command": command, "commit": commit(), "wall_seconds": round(wall, 1), "workers": workers, "lost_workers": lost,
-        **total(results), "blocks": block_rows(results), "code_coverage": code_rows(code) if code else [],
+        **total(results), "blocks": block_rows(results), "code_coverage": _code_rows(code) if code else [],
         "coverage": {report.block: round(report.share(), 4) for report in reports},
         "tests": tests,
     }

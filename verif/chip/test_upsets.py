@@ -1,6 +1,5 @@
 """What goes wrong once while the whole chip works: `gcu regress --faults chip` runs these with many seeds."""
 
-import json
 import random
 
 import pytest
@@ -9,7 +8,7 @@ from rtl.chip import Compute
 from rtl.config import PRESETS
 from verif.common.emission import emission
 from verif.common.mutation import Campaign, Mutation
-from verif.common.runner import BenchFailure
+from verif.common.upset import judge_upset
 
 #: Places of each kind that the seeds choose from; of registers all over the chip.
 SITES, ALL_OVER = 200, 1000
@@ -52,17 +51,8 @@ def test_upset(request, bench, kind):
         bench.mutation = Mutation(campaign, site.number)
         plusargs = [f"+upset_at={clock}", f"+upset_for={WINDOW if kind in _MEMORIES else 1}"]
         place = f"{site.cell} {site.port} ({site.place}), clock {clock}"
-    try:
-        params = {"config": "tiny", "fault": _TROUBLE.get(kind, "")}
-        folder = bench.run(system, "verif.chip.upset_tests", params=params, plusargs=plusargs)
-        result = outcome(json.loads((folder / "upset.json").read_text()))
-    except BenchFailure as error:
-        if "the build failed" in str(error):
-            raise
-        # A port's rules were seen broken, or the run did not come to an end.
-        result = "hangs" if "did not end within" in str(error) else "breaks the port's rules"
-    request.node.user_properties.append(("upset", {
-        "kind": kind, "place": place, "outcome": result, "protected": KINDS[kind],
-    }))
-    print(f"{kind}: {place}: {result}")
-    assert not KINDS[kind] or result in ("harmless", "corrected", "reported"), f"{place}: {result}"
+
+    def run():
+        return bench.run(system, "verif.chip.upset_tests", params={"config": "tiny", "fault": _TROUBLE.get(kind, "")}, plusargs=plusargs)
+
+    judge_upset(request, run, outcome, kind=kind, place=place, protected=KINDS[kind])

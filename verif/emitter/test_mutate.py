@@ -37,13 +37,17 @@ class _Keeper(wiring.Component):
         return m
 
 
-class _Summer(wiring.Component):
-    """Everything that it computes reaches an output, and every value of its inputs comes: no mutant is like the design itself."""
+class _Played(wiring.Component):
+    """The ports that the player knows."""
 
     a: In(8)
     go: In(1)
     sum: Out(8)
     kept: Out(8)
+
+
+class _Summer(_Played):
+    """Everything that it computes reaches an output, and every value of its inputs comes: no mutant is like the design itself."""
 
     def elaborate(self, platform):
         m = Module()
@@ -54,13 +58,8 @@ class _Summer(wiring.Component):
         return m
 
 
-class _Matcher(wiring.Component):
+class _Matcher(_Played):
     """Compares with constants: some mutants of these change nothing."""
-
-    a: In(8)
-    go: In(1)
-    sum: Out(8)
-    kept: Out(8)
 
     def elaborate(self, platform):
         m = Module()

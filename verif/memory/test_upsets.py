@@ -1,7 +1,6 @@
 """Bits that turn over in the memory controller and in the device: `gcu regress --faults memory` runs these with many seeds."""
 
 import dataclasses
-import json
 import random
 
 import pytest
@@ -10,7 +9,7 @@ from rtl.config import PRESETS
 from sim.hbm.parameters import DEVICE_SOURCES
 from verif.common.emission import emission
 from verif.common.mutation import Campaign, Mutation
-from verif.common.runner import BenchFailure
+from verif.common.upset import judge_upset
 from verif.memory.system import MemorySystem
 
 CONFIG = dataclasses.replace(PRESETS["tiny"], name="memory", dram_rows=64)
@@ -68,18 +67,10 @@ def test_upset(request, bench, kind):
         length = 1 if kind == "registers" else WINDOW
         plusargs = [f"+upset_at={clock}", f"+upset_for={length}"]
         place = f"{site.cell} {site.port} ({site.place}), clock {clock}"
-    try:
-        folder = bench.run(
+
+    def run():
+        return bench.run(
             system, "verif.memory.upset_tests", params={"config": CONFIG.to_dict()}, sources=list(DEVICE_SOURCES), plusargs=plusargs,
         )
-        result = outcome(json.loads((folder / "upset.json").read_text()))
-    except BenchFailure as error:
-        if "the build failed" in str(error):
-            raise
-        # The master saw its port's rules broken, or the run did not come to an end.
-        result = "hangs" if "did not end within" in str(error) else "breaks the port's rules"
-    request.node.user_properties.append(("upset", {
-        "kind": kind, "place": place, "outcome": result, "protected": KINDS[kind],
-    }))
-    print(f"{kind}: {place}: {result}")
-    assert not KINDS[kind] or result in ("harmless", "corrected", "reported"), f"{place}: {result}"
+
+    judge_upset(request, run, outcome, kind=kind, place=place, protected=KINDS[kind])
