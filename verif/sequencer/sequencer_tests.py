@@ -126,17 +126,21 @@ class Bench:
         return random_program(self.rng, self.engines, self.config.sips, size)
 
     def every(self) -> tuple[list[int], tuple[int, ...]]:
-        """A program with each operation on numbers and on registers, and loops by registers; its arguments."""
+        """A program with each operation on numbers and on registers, and loops by registers, all of which its commands show; its
+        arguments."""
         operations = [
-            assemble(opcode, rd=8 + number, rs=1, reg=reg, field=2, imm=3)
+            assemble(opcode, rd=8 + 2 * number + reg, rs=1, reg=reg, field=2, imm=3)
             for number, opcode in enumerate((Opcode.ADD, Opcode.SUB, Opcode.MIN, Opcode.MAX)) for reg in (0, 1)
         ]
-        show = [assemble(Opcode.SETR, engine=Engine.DATA, field=number, rs=8 + number) for number in range(4)]
+        show = [assemble(Opcode.SETR, engine=Engine.DATA, field=number, rs=8 + number) for number in range(8)]
+        run = assemble(Opcode.RUN, engine=Engine.DATA)
+        # What steps in a body tells how often it ran.
+        step = assemble(Opcode.SETR, engine=Engine.DATA, field=8, rs=20, imm=1)
         loops = [
             part for register in range(4)
-            for part in (assemble(Opcode.LOOP, reg=1, rs=register, field=2, imm=77), show[0], assemble(Opcode.ENDLOOP))
+            for part in (assemble(Opcode.LOOP, reg=1, rs=register, field=2, imm=77), step, assemble(Opcode.ENDLOOP), run)
         ]
-        return [*operations, *show, *loops, assemble(Opcode.RUN, engine=Engine.DATA), END], (0, 1, 2, 9)
+        return [*operations, *show, *loops, END], (0, 1, 2, 9)
 
     def mini(self) -> list[int]:
         """A short good program that a bad one is followed by: register files and registers must have been cleared."""
