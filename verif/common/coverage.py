@@ -91,6 +91,12 @@ class Report:
         bins = [hits > 0 for name in ([point] if point else self.points) for hits in self.points[name].values()]
         return sum(bins) / len(bins)
 
+    def require(self, share: float = 1.0, *, but: Callable[[str], bool] = lambda bin: False):
+        """Prints the table. AssertionError, with the table, if less than `share` of the bins is covered; what `but` names doesn't count."""
+        print(self)
+        hits = [hits > 0 for bins in self.points.values() for bin, hits in bins.items() if not but(bin)]
+        assert sum(hits) >= share * len(hits), f"{sum(hits)} of {len(hits)} bins, not {share:.0%}\n{self}"
+
     def __str__(self) -> str:
         width = max(len(name) for name in self.points)
         lines = [f"{self.block:<{width}}{'bins':>7}{'hit':>7}{'share':>8}{'least':>8}  holes"]

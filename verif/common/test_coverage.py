@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from verif.common.coverage import FILE, Report
 
 
@@ -18,5 +20,9 @@ def test_runs_are_added_up(tmp_path):
     report = Report("block", [export(tmp_path / "1", {"a": 1, "b": 0}), export(tmp_path / "2", {"a": 2, "c": 0, "d": 4})])
     assert report.points == {"point": {"a": 3, "b": 0, "c": 0, "d": 4}}
     assert report.holes("point") == ["b", "c"] and report.share() == 0.5
+    report.require(0.5)
+    report.require(but=lambda bin: bin in "bc")
+    with pytest.raises(AssertionError, match=r"(?s)2 of 4 bins.*b, c"):
+        report.require()
     assert Report.blocks(tmp_path / "1" / FILE) == ["block", "other"]
     assert "b, c" in str(report)

@@ -33,9 +33,7 @@ def test_data_engine(bench):
             "hostile_mixtures", "permissions", "bus_errors", "flushes", "activity",
         ]
     folder = run(bench, FAST, f"{COMMANDS},{TROUBLE},{SPEED}", rounds=rounds, most=most, testcase=cases)
-    report = Report(BLOCK, [folder])
-    print(report)
-    assert report.share() >= share, f"covered {report.share():.1%}\n{report}"
+    Report(BLOCK, [folder]).require(share)
 
 
 def cluster_engine(bench):
@@ -68,9 +66,7 @@ def test_data_engine_long(bench, part):
     which would need two hours for as many, 4,000 in parts of 500."""
     rounds, share = {"verilator": (1600, 1), "icarus": (125, 0.85)}[bench.simulator]
     most = (500, 2000)[part % 2]
-    report = Report(BLOCK, [run(bench, TINY, COMMANDS, rounds=rounds, most=most, cycles=20_000_000, testcase="random_commands")])
-    print(report)
-    assert report.share() >= share, f"holes:\n{report}"
+    Report(BLOCK, [run(bench, TINY, COMMANDS, rounds=rounds, most=most, cycles=20_000_000, testcase="random_commands")]).require(share)
 
 
 @pytest.mark.long

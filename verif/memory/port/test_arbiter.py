@@ -21,9 +21,7 @@ def test_arbiter(request, bench, ports):
     long_on_verilator(request, bench)
     folder = run(bench, ports, 30_000 if request.config.getoption("--long") else 2000)
     assert "passes one that is starved" not in (folder / "log.txt").read_text()
-    report = Report(BLOCK, [folder])
-    print(report)
-    assert report.share() >= (1 if request.config.getoption("--long") else 0.85), f"holes:\n{report}"
+    Report(BLOCK, [folder]).require(1 if request.config.getoption("--long") else 0.85)
 
 
 @pytest.mark.long

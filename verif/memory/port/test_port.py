@@ -46,9 +46,8 @@ def test_ports(request, bench):
     else:
         testcase, clocks, share = None, 800, 0.95
     folder = run(bench, testcase=testcase, clocks=clocks)
-    report = Report(BLOCK, [folder])
-    print(*(line for line in (folder / "log.txt").read_text().splitlines() if " clock" in line), report, sep="\n")
-    assert report.share() >= share, f"covered {report.share():.1%}\n{report}"
+    print(*(line for line in (folder / "log.txt").read_text().splitlines() if " clock" in line), sep="\n")
+    Report(BLOCK, [folder]).require(share)
 
 
 def test_four_ports(request, bench):
@@ -73,9 +72,7 @@ def test_ports_long(bench, config, ports, interleave, clock):
 @pytest.mark.long
 def test_coverage_long(bench):
     """Every bin of the plan."""
-    report = Report(BLOCK, [run(bench, testcase=["rough", "calm"], clocks=20_000 if bench.simulator == "verilator" else 4000)])
-    print(report)
-    assert report.share() == 1, f"holes:\n{report}"
+    Report(BLOCK, [run(bench, testcase=["rough", "calm"], clocks=20_000 if bench.simulator == "verilator" else 4000)]).require()
 
 
 @pytest.mark.parametrize("system, testcase, reason", [
