@@ -127,7 +127,7 @@ def _design(name: str, target: Target, cases: list[Case], cluster, long: bool) -
             uses[digest] += (design == target.design) and result.seconds
     digest = max(uses, key=lambda each: uses[each], default="")
     if not uses[digest]:
-        raise BadInput(f"--mutate {name}: none of its tests runs {target.design} on Verilator")
+        raise BadInput(f"--mutate {name}: none of its tests runs {target.design} on Verilator" + "; with --long more do" * (not long))
     own = sorted((result for result in results if digest in [each for _, each in result.designs]), key=lambda result: result.seconds)
     return digest, [result.case for result in own], {result.case.nodeid: result.seconds for result in own}
 
@@ -146,8 +146,10 @@ def judge(argument: dict) -> dict:
     try:
         tests = {"cases": argument["cases"], "simulators": ["verilator"], "long": argument["long"], "fault": None}
         result = run_tests({**tests, "more": ["-x", "--mutant", f"{file}:{argument['number']}"]})
-        if not argument["number"]:
-            result["mutants"] = [asdict(mutant) for mutant in Campaign(**argument["campaign"]).mutated().mutants]
+        # Where the mutants could not be made, the test that wanted them has failed and says why.
+        campaign = Campaign(**argument["campaign"])
+        if not argument["number"] and campaign.file.exists():
+            result["mutants"] = [asdict(mutant) for mutant in campaign.mutated().mutants]
         return result
     finally:
         file.unlink()

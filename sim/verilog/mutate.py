@@ -66,8 +66,8 @@ class Mutated:
         return cls(Emission.kept(kept["emission"]), tuple(Mutant(**mutant) for mutant in kept["mutants"]))
 
 
-#: Cells that are no hardware.
-_NO_GATES = ("check", "assert", "assume", "cover", "print")
+#: Cells that are no hardware, or that take constants alone: what a memory starts with.
+_NO_GATES = ("check", "assert", "assume", "cover", "print", "meminit", "meminit_v2")
 
 #: Filters of `mutate` by kind of upsets: the bit on its way into a register, or into a word of an SRAM.
 _UPSETS = {"": "", "registers": r"-mode inv -port \D", "memories": r"-mode inv -port \write_data"}
@@ -115,14 +115,28 @@ def mutate(component: wiring.Component, top: str, *, count: int, seed: int, insi
         keep = [f"write_rtlil {folder / 'prepared.il'}"]
         _run([*prepare, *keep, *choose])
         # A register that is cut off from its wire would lose its initial value, and its input has the same faults. Clocks are no logic.
-        drawn = [line for line in listing.read_text().splitlines() if re.search(r"-port \\?(?!Q |CLK )", line)]
-        lines = [f"{line} -ctrl mutant {width} {number}" for number, line in enumerate(drawn[:count], 1)]
         prepared = (folder / "prepared.il").read_text()
+        fixed = _constants(prepared)
+        drawn = [
+            line for line in listing.read_text().splitlines()
+            if re.search(r"-port \\?(?!Q |CLK )", line) and not any(place in line for place in fixed)
+        ]
+        lines = [f"{line} -ctrl mutant {width} {number}" for number, line in enumerate(drawn[:count], 1)]
         target = folder / "design.sv"
         _run([f"read_rtlil {folder / 'prepared.il'}", *lines, "memory_collect", f"write_verilog -sv -norename -noattr {target}"])
         verilog = read_verilog_text(target)
     emission = emission_of(component, top, _chosen_by_plusarg(verilog, top, width, bool(upsets)), srams)
     return Mutated(emission, tuple(_mutant(number, line) for number, line in enumerate(drawn[:count], 1)), prepared)
+
+
+def _constants(prepared: str) -> list[str]:
+    """Enables and resets of memories' read ports without a clock, as lines of `mutate` name them: Yosys insists that they are constants."""
+    found, module = [], ""
+    for match in re.finditer(r"^module \\?(\S+)$|^  cell \$memrd_v2 \\?(\S+)\n((?:    .*\n)+)", prepared, re.MULTILINE):
+        module = match[1] or module
+        if match[2] and re.search(r"\\CLK_ENABLE (1')?0$", match[3], re.MULTILINE):
+            found += [f"-module {module} -cell {match[2]} -port {port} " for port in ("EN", "ARST", "SRST")]
+    return found
 
 
 def _run(commands: list[str]):

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +16,7 @@ import json, sys
 from pyosys import libyosys as ys
 design = ys.Design()
 for command in json.load(sys.stdin):
-    ys.Pass.call(design, "tee -q " + command)
+    ys.Pass.call(design, f"tee -q -o {sys.argv[1]} {command}")
 """
 
 
@@ -24,10 +25,16 @@ def yosys(commands: Sequence[str], *, folder: Path | None = None, seconds: float
 
     The caller judges `returncode`; `stdout` and `stderr` hold the error. Raises :class:`subprocess.TimeoutExpired` after `seconds`.
     """
-    return subprocess.run(
-        [sys.executable, "-c", _SCRIPT], input=json.dumps(list(commands)), capture_output=True, text=True, check=False, cwd=folder,
-        timeout=seconds,
-    )
+    # A command that fails ends the process without a word outside of its log.
+    with tempfile.TemporaryDirectory() as temporary:
+        log = Path(temporary) / "log.txt"
+        run = subprocess.run(
+            [sys.executable, "-c", _SCRIPT, str(log)], input=json.dumps(list(commands)), capture_output=True, text=True, check=False,
+            cwd=folder, timeout=seconds,
+        )
+        if run.returncode and log.exists():
+            run.stderr += log.read_text(errors="replace")
+    return run
 
 
 def read_verilog_text(file: Path) -> str:

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from sim.verilog.emit import emit
 from sim.verilog.equivalence import equivalent
 from sim.verilog.mutate import Mutated, mutate
+from sim.verilog.yosys import yosys
 
 #: Prints the outputs of three hundred clocks, with a reset half-way and inputs that count through all values.
 PLAYER = """
@@ -117,3 +119,34 @@ def test_below_a_submodule_alone():
 def test_an_unknown_part_is_refused():
     with pytest.raises(RuntimeError, match="nosuch"):
         mutate(_Summer(), "dut", count=1, seed=1, inside="nosuch")
+
+
+class Table(wiring.Component):
+    """A memory that starts with contents, and a way to change them."""
+
+    address: In(4)
+    write: In(1)
+    value: In(8)
+    output: Out(8)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=8, depth=16, init=[3 * number for number in range(16)])
+        write, read = memory.write_port(), memory.read_port(domain="comb")
+        m.d.comb += [
+            write.addr.eq(self.address), write.data.eq(self.value), write.en.eq(self.write), read.addr.eq(self.address),
+            self.output.eq(read.data),
+        ]
+        return m
+
+
+def test_contents_of_memories():
+    """What a memory starts with, and that a read port without a clock is always on, are constants: no input can change them."""
+    made = mutate(Table(), "dut", count=200, seed=1)
+    ports = {mutant.port.partition("[")[0] for mutant in made.mutants}
+    assert {"ADDR", "DATA", "EN"} <= ports
+
+
+def test_yosys_says_why():
+    run = yosys(["read_rtlil no_such_file.il"])
+    assert run.returncode and "no_such_file.il" in run.stderr
