@@ -141,13 +141,13 @@ def _job(campaign: Campaign, file: Path, number: int, cases: list[Case], seconds
 
 def judge(argument: dict) -> dict:
     """Runs the tests on a mutant until one fails; with the design itself the result has all `mutants`."""
-    file = build_folder() / "mutants" / f"{argument['campaign']['digest']}_{os.getpid()}.json"
-    Campaign(**argument["campaign"]).save(file)
+    campaign = Campaign(**argument["campaign"])
+    file = build_folder() / "mutants" / f"{campaign.digest}_{os.getpid()}.json"
+    campaign.save(file)
     try:
         tests = {"cases": argument["cases"], "simulators": ["verilator"], "long": argument["long"], "fault": None}
         result = run_tests({**tests, "more": ["-x", "--mutant", f"{file}:{argument['number']}"]})
         # Where the mutants could not be made, the test that wanted them has failed and says why.
-        campaign = Campaign(**argument["campaign"])
         if not argument["number"] and campaign.file.exists():
             result["mutants"] = [asdict(mutant) for mutant in campaign.mutated().mutants]
         return result

@@ -114,9 +114,9 @@ def mutate(component: wiring.Component, top: str, *, count: int, seed: int, insi
         ]
         keep = [f"write_rtlil {folder / 'prepared.il'}"]
         _run([*prepare, *keep, *choose])
-        # A register that is cut off from its wire would lose its initial value, and its input has the same faults. Clocks are no logic.
         prepared = (folder / "prepared.il").read_text()
         fixed = _constants(prepared)
+        # A register that is cut off from its wire would lose its initial value, and its input has the same faults. Clocks are no logic.
         drawn = [
             line for line in listing.read_text().splitlines()
             if re.search(r"-port \\?(?!Q |CLK )", line) and not any(place in line for place in fixed)

@@ -18,12 +18,15 @@ design = ys.Design()
 for command in json.load(sys.stdin):
     ys.Pass.call(design, f"tee -q -o {sys.argv[1]} {command}")
 """
+#: Characters of a failed command's log: the error is its end.
+_LAST = 2000
 
 
 def yosys(commands: Sequence[str], *, folder: Path | None = None, seconds: float | None = None) -> subprocess.CompletedProcess:
     """Runs the commands in order, in `folder`, and keeps quiet; one that begins with `-o FILE` writes its log there.
 
-    The caller judges `returncode`; `stdout` and `stderr` hold the error. Raises :class:`subprocess.TimeoutExpired` after `seconds`.
+    The caller judges `returncode`; `stderr` ends with what the failed command wrote last. Raises :class:`subprocess.TimeoutExpired`
+    after `seconds`.
     """
     # A command that fails ends the process without a word outside of its log.
     with tempfile.TemporaryDirectory() as temporary:
@@ -33,7 +36,7 @@ def yosys(commands: Sequence[str], *, folder: Path | None = None, seconds: float
             cwd=folder, timeout=seconds,
         )
         if run.returncode and log.exists():
-            run.stderr += log.read_text(errors="replace")
+            run.stderr += log.read_text(errors="replace")[-_LAST:]
     return run
 
 

@@ -86,16 +86,21 @@ class Report:
     def holes(self, point: str) -> list[str]:
         return [bin for bin, hits in self.points[point].items() if not hits]
 
+    def _met(self, points: Iterable[str], but: Callable[[str], bool] | None = None) -> list[bool]:
+        """Whether each bin is covered, but for those that `but` names."""
+        return [hits > 0 for point in points for bin, hits in self.points[point].items() if not (but and but(bin))]
+
     def share(self, point: str | None = None) -> float:
         """Covered bins by bins, of one point or of all."""
-        bins = [hits > 0 for name in ([point] if point else self.points) for hits in self.points[name].values()]
-        return sum(bins) / len(bins)
+        met = self._met([point] if point else self.points)
+        return sum(met) / len(met)
 
-    def require(self, share: float = 1.0, *, but: Callable[[str], bool] = lambda bin: False):
-        """Prints the table. AssertionError, with the table, if less than `share` of the bins is covered; what `but` names doesn't count."""
+    def require(self, share: float = 1.0, *, but: Callable[[str], bool] | None = None):
+        """Prints the table. AssertionError, with the table, if less than `share` of the bins is covered, or if there are none; what `but`
+        names doesn't count."""
         print(self)
-        hits = [hits > 0 for bins in self.points.values() for bin, hits in bins.items() if not but(bin)]
-        assert sum(hits) >= share * len(hits), f"{sum(hits)} of {len(hits)} bins, not {share:.0%}\n{self}"
+        met = self._met(self.points, but)
+        assert met and sum(met) >= share * len(met), f"{sum(met)} of {len(met)} bins, not {share:.0%}\n{self}"
 
     def __str__(self) -> str:
         width = max(len(name) for name in self.points)

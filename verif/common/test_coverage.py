@@ -24,5 +24,7 @@ def test_runs_are_added_up(tmp_path):
     report.require(but=lambda bin: bin in "bc")
     with pytest.raises(AssertionError, match=r"(?s)2 of 4 bins.*b, c"):
         report.require()
+    with pytest.raises(AssertionError, match="0 of 0 bins"):
+        report.require(but=lambda bin: True)
     assert Report.blocks(tmp_path / "1" / FILE) == ["block", "other"]
     assert "b, c" in str(report)

@@ -54,8 +54,7 @@ def solve(model: Model, induction: bool, depth: int, covers: "list[str] | None" 
         except subprocess.TimeoutExpired:
             raise Unsolved(f"no answer in {seconds} s") from None
         if run.returncode:
-            logs = sorted(folder.glob("*.log"), key=lambda log: log.stat().st_mtime_ns)
-            raise Unsolved(f"Yosys, status {run.returncode}: {(logs[-1].read_text() if logs else run.stdout + run.stderr)[-500:]}")
+            raise Unsolved(f"Yosys, status {run.returncode}: {run.stderr[-500:]}")
         return [_answer(folder / f"{number}.log", folder / f"{number}.json", model, induction) for number in range(len(goals))]
 
 
